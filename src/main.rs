@@ -1,0 +1,2 @@
+//! The `imd` binary.
+fn main() {}
