@@ -28,3 +28,22 @@ pub const TOKEN_BYTES_MAX: usize = 256;
 
 const _: () = assert!(API_BODY_BYTES_MAX >= 3 * MESSAGE_BODY_BYTES_MAX + HEADER_BYTES_MAX);
 const _: () = assert!(MULTIPART_OVERHEAD_BYTES_MAX >= MESSAGE_BODY_BYTES_MAX);
+
+/// Most tokens in force for one account; the least recently used ends.
+pub const TOKENS_PER_ACCOUNT_MAX: usize = 1_000;
+/// The use of a token is recorded when the last record is at least this old, in milliseconds.
+pub const TOKEN_TOUCH_MS_MIN: i64 = 60 * 60 * 1_000;
+/// A token ends when it was not used for this long, in milliseconds.
+pub const TOKEN_IDLE_MS_MAX: i64 = 7 * 24 * 60 * 60 * 1_000;
+/// Most members of a group.
+pub const GROUP_MEMBERS_MAX: usize = 2_000;
+/// Most rows of a list in an answer.
+pub const LIST_ROWS_MAX: usize = 1_000;
+/// Most rows of a page in an answer.
+pub const PAGE_ROWS_MAX: usize = 100;
+/// Most bytes of message bodies in one answer.
+pub const ANSWER_BYTES_MAX: usize = 1024 * 1024;
+/// Most bytes of an account's view in memory; above it keeps totals only.
+pub const VIEW_BYTES_MAX: usize = 256 * 1024;
+/// Most bytes of all views, over all shards.
+pub const VIEWS_BYTES_MAX: usize = 16 * 1024 * 1024;

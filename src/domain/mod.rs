@@ -1,1 +1,20 @@
-//! domain
+//! Chat as pure logic: no bytes of a wire, no sockets, no SQL, no clock.
+//!
+//! Reading order: [`ids`], [`account`], [`conversation`], [`member`], [`message`], [`token`]; then what is asked of them, [`command`]
+//! and [`query`], and what is told, [`event`]; then the functions, [`needs`] (which rows a command looks at), [`decide`] (what it
+//! does) and [`state`] (where it is applied); last what shards keep in memory, [`view`] and [`desk`].
+
+pub mod account;
+pub mod command;
+pub mod conversation;
+pub mod decide;
+pub mod desk;
+pub mod event;
+pub mod ids;
+pub mod member;
+pub mod message;
+pub mod needs;
+pub mod query;
+pub mod state;
+pub mod token;
+pub mod view;

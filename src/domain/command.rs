@@ -1,0 +1,181 @@
+//! Commands: what changes the state, and what comes of them.
+
+use std::sync::Arc;
+
+use crate::domain::account::{Account, Profile};
+use crate::domain::conversation::Conversation;
+use crate::domain::ids::{AccountId, ConversationId};
+use crate::domain::member::{Member, ReadMark};
+use crate::domain::message::{Dialect, Message, MessageKind};
+use crate::domain::token::{Token, TokenHash};
+
+/// What the writer is asked to do. Whoever makes one has settled who acts: a command is obeyed as it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Gives the account of that name a token, creating the account if need be.
+    Login {
+        /// The account's name.
+        name: Arc<str>,
+        /// The new token's hash.
+        token: TokenHash,
+    },
+    /// Ends a token on every connection that uses it.
+    Logout {
+        /// Its hash.
+        token: TokenHash,
+    },
+    /// Records that a token is in use.
+    Touch {
+        /// Its hash.
+        token: TokenHash,
+    },
+    /// Stores a message and delivers it.
+    Send(Send),
+    /// Moves the read position of an account.
+    Read {
+        /// Whose.
+        account: AccountId,
+        /// Where.
+        conversation: ConversationId,
+        /// Up to where.
+        mark: ReadMark,
+    },
+    /// Makes a group.
+    CreateGroup {
+        /// Its owner and first member.
+        owner: Who,
+        /// The other members in their order; who stands twice counts once.
+        members: Vec<Who>,
+        /// What it is called.
+        about: GroupAbout,
+    },
+    /// Adds members to a group; who is one already stays one.
+    AddMembers {
+        /// The group.
+        group: ConversationId,
+        /// Whom, in their order.
+        members: Vec<Who>,
+    },
+    /// Ends memberships of a group; who is none already stays none.
+    RemoveMembers {
+        /// The group.
+        group: ConversationId,
+        /// Whom.
+        members: Vec<Who>,
+    },
+    /// Sets what an account tells others of itself, creating the account if need be.
+    SetProfile {
+        /// Whose.
+        who: Who,
+        /// The whole new profile.
+        profile: Profile,
+    },
+}
+
+/// A message to store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Send {
+    /// Who says it.
+    pub from: AccountId,
+    /// To whom or where.
+    pub to: Peer,
+    /// What the body is.
+    pub kind: MessageKind,
+    /// 1 byte to 64 KiB; the dialect has checked it.
+    pub body: Arc<str>,
+    /// The dialect that sends it.
+    pub origin: Dialect,
+    /// The id that the client gave it: the same one again from the same sender, to the same conversation, in the same dialect stores nothing.
+    pub client_id: Option<Arc<str>>,
+    /// JSON for the dialect of `origin` alone.
+    pub attributes: Option<Arc<str>>,
+}
+
+/// An account, by number or by name. Naming somebody creates them if the directory is open; a number never does.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Who {
+    /// By number.
+    Id(AccountId),
+    /// By name.
+    Name(Arc<str>),
+}
+
+/// The other side of a conversation, as a dialect names it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Peer {
+    /// An account.
+    Account(Who),
+    /// The account of that name or, if there is none, the group that is shown to this account under it.
+    Shown(Arc<str>),
+    /// A conversation by its number.
+    Conversation(ConversationId),
+}
+
+/// What a group is called.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GroupAbout {
+    /// Shown to people.
+    pub name: Arc<str>,
+    /// URL of a picture, or empty.
+    pub image: Arc<str>,
+    /// Free text, or empty.
+    pub description: Arc<str>,
+    /// The name that `jim` clients know it by, if they made it.
+    pub jim_name: Option<Arc<str>>,
+}
+
+/// What a command that was done has to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// Nothing more.
+    Done,
+    /// The account that is logged in, or whose profile was set.
+    Account(Arc<Account>),
+    /// The message as stored; with a `client_id` seen before, the first one.
+    Sent {
+        /// The message.
+        message: Arc<Message>,
+        /// Whether it was stored by an earlier command.
+        repeated: bool,
+    },
+    /// The group's number.
+    Group(ConversationId),
+}
+
+/// Why a command or query was not done. It has had no effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Refusal {
+    /// No account has that name or number, and none may be created.
+    NoSuchAccount,
+    /// No conversation has that number, or it is of the wrong kind.
+    NoSuchConversation,
+    /// The account is not a member.
+    NotAMember,
+    /// The name cannot be an account's.
+    BadName,
+    /// A message to oneself.
+    ToSelf,
+    /// The group would have more members than allowed.
+    GroupFull,
+    /// Too much is waiting; try again later.
+    Busy,
+    /// The server failed; nothing is known to have happened.
+    Failure,
+}
+
+/// A change of the state: rows as they stand afterwards, so that applying one cannot fail and applying it twice changes nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// An account was created or changed.
+    Account(Arc<Account>),
+    /// A token was given or used.
+    Token(Token),
+    /// A token ended.
+    TokenEnded(TokenHash),
+    /// A conversation was created, or changed in what [`Effect::Append`] does not say.
+    Conversation(Conversation),
+    /// A member joined, left, read or sent.
+    Member(Member),
+    /// A message was stored; its conversation's head is now there.
+    Append(Arc<Message>),
+}

@@ -1,0 +1,81 @@
+//! Events: what a commit means to those who look at the state from memory.
+
+use std::sync::Arc;
+
+use crate::domain::account::Account;
+use crate::domain::conversation::Conversation;
+use crate::domain::ids::AccountId;
+use crate::domain::member::Member;
+use crate::domain::message::Message;
+use crate::domain::token::TokenHash;
+
+/// What happened. Rows are as they stand after it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A message was stored.
+    Message(Box<Delivery>),
+    /// An account read.
+    Read {
+        /// The reader's part in the conversation.
+        member: Member,
+        /// How many messages that were unread are read.
+        cleared: u64,
+    },
+    /// Somebody became a member of a group.
+    Joined {
+        /// The group.
+        conversation: Conversation,
+        /// Their part in it.
+        member: Member,
+        /// Whether an account has the group's name.
+        name_taken: bool,
+    },
+    /// Somebody's membership of a group ended.
+    Left {
+        /// Their part in it.
+        member: Member,
+        /// How many messages were unread there.
+        cleared: u64,
+    },
+    /// An account was created.
+    AccountCreated(Arc<Account>),
+    /// What an account tells of itself changed.
+    ProfileChanged(Arc<Account>),
+    /// A token ended.
+    TokenEnded(TokenHash),
+}
+
+/// A stored message with what its receivers need to show it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// The message.
+    pub message: Arc<Message>,
+    /// The conversation, its head at the message.
+    pub conversation: Conversation,
+    /// The sender.
+    pub sender: Arc<Account>,
+    /// The sender's part in the conversation.
+    pub sender_member: Member,
+    /// In a single conversation the other party and its part.
+    pub recipient: Option<(Arc<Account>, Member)>,
+}
+
+/// Who is told of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// The shards that look after one account.
+    One(AccountId),
+    /// The shards that look after either of two accounts.
+    Two(AccountId, AccountId),
+    /// Every shard.
+    Everyone,
+}
+
+/// An event and who is told of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// Who.
+    pub audience: Audience,
+    /// What.
+    pub event: Arc<Event>,
+}

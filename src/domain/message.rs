@@ -1,0 +1,131 @@
+//! Messages and their kinds.
+
+use std::sync::Arc;
+
+use crate::domain::ids::{AccountId, ConversationId, MessageId, Position, TimeMs};
+
+/// A stored message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Below 2^53, rising in commit order.
+    pub id: MessageId,
+    /// Where it was said.
+    pub conversation: ConversationId,
+    /// Its place there, from 1, without gaps.
+    pub position: Position,
+    /// Who said it.
+    pub sender: AccountId,
+    /// When: the server's wall clock, not less than the time of the message before it in its conversation.
+    pub at: TimeMs,
+    /// What its body is.
+    pub kind: MessageKind,
+    /// 1 byte to 64 KiB; empty only when recalled.
+    pub body: Arc<str>,
+    /// The dialect in which it was sent.
+    pub origin: Dialect,
+    /// The id that the sender's client gave it, at most 64 bytes.
+    pub client_id: Option<Arc<str>>,
+    /// JSON that only the dialect of `origin` reads, such as what it must give back as it came.
+    pub attributes: Option<Arc<str>>,
+    /// Whether its sender took it back; its place stays.
+    pub recalled: bool,
+}
+
+/// The four chat APIs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Dialect {
+    /// Shop pages over HTTP.
+    Buyer = 1,
+    /// Customer service over WebSocket and HTTP.
+    Jim = 2,
+    /// A back end over HTTP.
+    Conv = 3,
+    /// Apps over WebSocket and HTTP, by numeric user id.
+    Chat = 4,
+}
+
+impl Dialect {
+    /// The dialect of a stored code.
+    pub fn from_code(code: u8) -> Option<Dialect> {
+        [Dialect::Buyer, Dialect::Jim, Dialect::Conv, Dialect::Chat].into_iter().find(|d| *d as u8 == code)
+    }
+}
+
+/// What a message's body is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MessageKind {
+    /// Plain text.
+    Text,
+    /// URL of a picture.
+    Image,
+    /// A product card.
+    Product,
+    /// A link to a sandbox (a building's model).
+    Sandbox,
+    /// A link to an article.
+    Article,
+    /// URL of a recording.
+    Voice,
+    /// URL of a film.
+    Video,
+    /// URL of a file.
+    File,
+    /// A place.
+    Location,
+    /// A number of `jim`'s that nothing else knows.
+    Other(i32),
+}
+
+/// Codes of [`MessageKind::Other`] start here, so that every `i32` of `jim` has one.
+const OTHER_CODE_BASE: i64 = 1 << 32;
+
+impl MessageKind {
+    const NAMED: [(MessageKind, i64, &'static str); 9] = [
+        (MessageKind::Text, 0, ""),
+        (MessageKind::Image, 1, "[图片]"),
+        (MessageKind::Product, 2, "[商品]"),
+        (MessageKind::Sandbox, 3, "[沙盘]"),
+        (MessageKind::Article, 4, "[文章]"),
+        (MessageKind::Voice, 5, "[语音]"),
+        (MessageKind::Video, 6, "[视频]"),
+        (MessageKind::File, 7, "[文件]"),
+        (MessageKind::Location, 8, "[位置]"),
+    ];
+
+    /// The code under which it is stored.
+    pub fn code(self) -> i64 {
+        match self {
+            MessageKind::Other(number) => OTHER_CODE_BASE + i64::from(number),
+            named => Self::NAMED.iter().find(|(kind, ..)| *kind == named).map_or(0, |(_, code, _)| *code),
+        }
+    }
+
+    /// The kind of a stored code.
+    pub fn from_code(code: i64) -> Option<MessageKind> {
+        if let Some((kind, ..)) = Self::NAMED.iter().find(|(_, c, _)| *c == code) {
+            return Some(*kind);
+        }
+        i32::try_from(code - OTHER_CODE_BASE).ok().filter(|_| code > i64::from(u16::MAX)).map(MessageKind::Other)
+    }
+
+    /// What stands before the body where a dialect does not know the kind and shows it as text; empty for text.
+    pub fn label(self) -> &'static str {
+        Self::NAMED.iter().find(|(kind, ..)| *kind == self).map_or("", |(_, _, label)| *label)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_come_back() {
+        let others = [i32::MIN, -1, 0, 9, i32::MAX].map(MessageKind::Other);
+        for kind in MessageKind::NAMED.iter().map(|n| n.0).chain(others) {
+            assert_eq!(MessageKind::from_code(kind.code()), Some(kind));
+        }
+        assert_eq!(MessageKind::from_code(9), None);
+        assert_eq!(MessageKind::from_code(-1), None);
+    }
+}
