@@ -47,3 +47,5 @@ pub const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 pub const VIEW_BYTES_MAX: usize = 256 * 1024;
 /// Most bytes of all views, over all shards.
 pub const VIEWS_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Most sessions that a shard remembers; others are looked up in the store.
+pub const SESSIONS_PER_SHARD_MAX: usize = 65_536;
