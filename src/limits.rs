@@ -49,3 +49,5 @@ pub const VIEW_BYTES_MAX: usize = 256 * 1024;
 pub const VIEWS_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Most sessions that a shard remembers; others are looked up in the store.
 pub const SESSIONS_PER_SHARD_MAX: usize = 65_536;
+/// Most bytes of each kind of row that the writer keeps in memory.
+pub const STATE_CACHE_BYTES_MAX: usize = 4 * 1024 * 1024;
