@@ -6,9 +6,12 @@
 
 mod chunked;
 pub mod date;
+pub mod etag;
 pub mod head;
+pub mod range;
 pub mod request;
 pub mod response;
+pub mod target;
 
 /// Why a request is not served. Where the next request begins is unknown: answer with `status`, then close.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -315,3 +315,6 @@ fn reserve_for(body: &mut Vec<u8>, now: usize, remaining: usize) {
         body.reserve_exact(more);
     }
 }
+
+#[cfg(test)]
+mod tests;
