@@ -51,3 +51,13 @@ pub const VIEWS_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub const SESSIONS_PER_SHARD_MAX: usize = 65_536;
 /// Most bytes of each kind of row that the writer keeps in memory.
 pub const STATE_CACHE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Empty lines skipped before a request line (RFC 9112 §2.2 asks for at least one). Past it: 400.
+pub const BLANK_LINES_MAX: u8 = 2;
+/// Most bytes of chunk extensions in one chunked body. Past it: 400.
+pub const CHUNK_EXTENSION_BYTES_MAX: usize = 4 * 1024;
+/// Most bytes of trailer fields after one chunked body, line ends included. Past it: 400.
+pub const TRAILER_BYTES_MAX: usize = 4 * 1024;
+/// Most bytes of the header fields of one part of a multipart body, the empty line included.
+pub const MULTIPART_HEADER_BYTES_MAX: usize = 4 * 1024;
+/// Most header fields in one part of a multipart body.
+pub const MULTIPART_HEADER_COUNT_MAX: usize = 16;
