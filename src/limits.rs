@@ -61,3 +61,45 @@ pub const TRAILER_BYTES_MAX: usize = 4 * 1024;
 pub const MULTIPART_HEADER_BYTES_MAX: usize = 4 * 1024;
 /// Most header fields in one part of a multipart body.
 pub const MULTIPART_HEADER_COUNT_MAX: usize = 16;
+/// Most commands in one commit.
+pub const BATCH_COMMANDS_MAX: usize = 512;
+/// Most bytes of commands in one commit.
+pub const BATCH_BYTES_MAX: usize = 1024 * 1024;
+/// How often a command may wait for rows before it is refused as busy.
+pub const LOADS_PER_COMMAND_MAX: u32 = 8;
+/// Most commands of a shard that wait for their answers.
+pub const SHARD_COMMANDS_MAX: usize = 1_024;
+/// Most bytes of commands of a shard that wait for their answers.
+pub const SHARD_COMMAND_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Most entries in a shard's inbox before the writer starts no further batch.
+pub const INBOX_ENTRIES_MAX: usize = 4_096;
+/// A command is refused as busy when the oldest one has waited this long, in microseconds, and twice the last commit.
+pub const QUEUE_WAIT_US_MAX: u64 = 25_000;
+/// Most shards.
+pub const SHARDS_MAX: usize = 64;
+/// Bytes of the buffer into which a shard reads all its sockets.
+pub const RECEIVE_BUFFER_BYTES: usize = 64 * 1024;
+/// Most reads of one connection in one turn of its shard.
+pub const READS_PER_TURN_MAX: usize = 4;
+/// Most connections accepted from one listener in one turn.
+pub const ACCEPTS_PER_TURN_MAX: usize = 64;
+/// How long accepting rests when there are no more descriptors, in milliseconds.
+pub const ACCEPT_PAUSE_MS: u64 = 100;
+/// How long a refused client is read on, so that it can read why, in milliseconds.
+pub const LINGER_MS_MAX: u64 = 5_000;
+/// How many bytes of a refused client are read and thrown away.
+pub const LINGER_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// A connection whose peer takes nothing of what it is sent for this long is closed, in milliseconds.
+pub const WRITE_STALL_MS_MAX: u64 = 30_000;
+/// How long a body may take besides what its length needs at the smallest rate, in milliseconds.
+pub const BODY_GRACE_MS: u64 = 10_000;
+/// Most queries that wait for a reader.
+pub const QUERIES_WAITING_MAX: usize = 4_096;
+/// Buffers up to this many bytes are kept for the next connection that has something to write.
+pub const POOLED_BUFFER_BYTES_MAX: usize = 64 * 1024;
+/// Most such buffers.
+pub const POOLED_BUFFERS_MAX: usize = 256;
+
+const _: () = assert!(BATCH_COMMANDS_MAX <= SHARD_COMMANDS_MAX);
+const _: () = assert!(SHARD_COMMAND_BYTES_MAX >= 4 * BATCH_BYTES_MAX);
+const _: () = assert!(LINGER_BYTES_MAX >= UPLOAD_BYTES_MAX + MULTIPART_OVERHEAD_BYTES_MAX);
