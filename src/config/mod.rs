@@ -4,7 +4,7 @@
 //! print, or an error of one line. In reading order:
 //!
 //! - `options`: the one table of options. The command line, the names of variables and keys, the help and the
-//!   [`reference`] come from it.
+//!   [`reference()`] come from it.
 //! - `sources`: collects what each source gives. A flag goes before the environment, the environment before the file; of
 //!   a list, the highest source that gives one gives it all. Names that are not in the table are errors.
 //! - `check`: reads each value and holds those together that depend on each other; `syntax` is how single values are written.
