@@ -103,3 +103,61 @@ pub const POOLED_BUFFERS_MAX: usize = 256;
 const _: () = assert!(BATCH_COMMANDS_MAX <= SHARD_COMMANDS_MAX);
 const _: () = assert!(SHARD_COMMAND_BYTES_MAX >= 4 * BATCH_BYTES_MAX);
 const _: () = assert!(LINGER_BYTES_MAX >= UPLOAD_BYTES_MAX + MULTIPART_OVERHEAD_BYTES_MAX);
+/// Most event-loop threads (`--shards`).
+pub const SHARDS_MAX: usize = 64;
+/// Reader threads of the store (`--readers`).
+pub const READERS: usize = 2;
+/// Most reader threads of the store (`--readers`).
+pub const READERS_MAX: usize = 16;
+/// Most entries of an option that takes a list (`--listen`, `--app-key`, `--cors-origin`).
+pub const OPTION_ENTRIES_MAX: usize = 256;
+/// Shortest secret of an application in bytes.
+pub const APP_SECRET_BYTES_MIN: usize = 16;
+/// Longest secret of an application in bytes.
+pub const APP_SECRET_BYTES_MAX: usize = 256;
+/// Longest id of an application in bytes.
+pub const APP_ID_BYTES_MAX: usize = 64;
+/// Longest name of the field that plain text is wrapped in (`--jim-text-field`), in bytes.
+pub const TEXT_FIELD_BYTES_MAX: usize = 64;
+/// The most that `--upload-bytes-max` may allow.
+pub const UPLOAD_BYTES_CEILING: usize = 1024 * 1024 * 1024;
+/// Most members of a group.
+pub const GROUP_MEMBERS_MAX: usize = 2_000;
+/// The most that `--group-members-max` may allow.
+pub const GROUP_MEMBERS_CEILING: usize = 100_000;
+/// The most that `--connections-max` may allow.
+pub const CONNECTIONS_CEILING: usize = 10_000_000;
+/// Most bytes that wait to be sent on one connection. Past it the connection catches up from the store or is closed.
+pub const OUTBOX_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// The least that `--outbox-bytes-max` may allow: the largest answer.
+pub const OUTBOX_BYTES_MIN: usize = 1024 * 1024;
+/// The most that `--outbox-bytes-max` may allow.
+pub const OUTBOX_BYTES_CEILING: usize = 256 * 1024 * 1024;
+/// An outbox holds this many times the longest message body: eight pushes, each body grown up to eightfold by JSON inside JSON.
+pub const OUTBOX_MESSAGES_MIN: usize = 64;
+/// Seconds without use after which a token expires: seven days.
+pub const TOKEN_IDLE_TTL_S: u64 = 7 * 24 * 3600;
+/// The most that `--token-idle-ttl-s` may allow, in seconds: ten years.
+pub const TOKEN_IDLE_TTL_S_CEILING: u64 = 3650 * 24 * 3600;
+/// Seconds that an HTTP connection may stay idle between requests.
+pub const IDLE_TIMEOUT_S: u64 = 75;
+/// Seconds in which a request's header has to be complete.
+pub const HEADER_TIMEOUT_S: u64 = 10;
+/// Slowest sender of a body, in bytes per second.
+pub const BODY_RATE_MIN: usize = 1024;
+/// The most that `--body-rate-min` may demand, in bytes per second.
+pub const BODY_RATE_CEILING: usize = 1024 * 1024;
+/// Seconds of silence on a WebSocket after which a ping is sent.
+pub const WS_PING_AFTER_S: u64 = 60;
+/// Seconds of silence on a WebSocket after which it is closed.
+pub const WS_IDLE_TIMEOUT_S: u64 = 120;
+/// Seconds that connections have for their last answers when the server stops.
+pub const DRAIN_TIMEOUT_S: u64 = 10;
+/// The most that an option for a timeout of a connection may allow, in seconds: a day.
+pub const TIMEOUT_S_CEILING: u64 = 24 * 3600;
+
+const _: () = assert!(OUTBOX_BYTES_MAX >= OUTBOX_MESSAGES_MIN * MESSAGE_BODY_BYTES_MAX);
+const _: () =
+    assert!(OUTBOX_BYTES_MIN <= OUTBOX_BYTES_MAX && OUTBOX_BYTES_MAX <= OUTBOX_BYTES_CEILING);
+const _: () = assert!(UPLOAD_BYTES_MAX <= UPLOAD_BYTES_CEILING);
+const _: () = assert!(WS_IDLE_TIMEOUT_S > WS_PING_AFTER_S);
