@@ -155,3 +155,11 @@ const _: () =
     assert!(OUTBOX_BYTES_MIN <= OUTBOX_BYTES_MAX && OUTBOX_BYTES_MAX <= OUTBOX_BYTES_CEILING);
 const _: () = assert!(UPLOAD_BYTES_MAX <= UPLOAD_BYTES_CEILING);
 const _: () = assert!(WS_IDLE_TIMEOUT_S > WS_PING_AFTER_S);
+/// Stripes of the table of who is looked after where.
+pub const SESSION_STRIPES: usize = 64;
+/// Connections that the kernel holds for a listener until they are accepted.
+pub const LISTEN_BACKLOG: i32 = 4_096;
+/// Most bytes of request bodies under way in one shard. Past it the request that needs more is answered 503.
+pub const SHARD_BODY_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// Most bytes of uploads that wait to be written to disk.
+pub const UPLOADS_WAITING_BYTES_MAX: usize = 128 * 1024 * 1024;
