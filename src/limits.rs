@@ -103,3 +103,6 @@ pub const POOLED_BUFFERS_MAX: usize = 256;
 const _: () = assert!(BATCH_COMMANDS_MAX <= SHARD_COMMANDS_MAX);
 const _: () = assert!(SHARD_COMMAND_BYTES_MAX >= 4 * BATCH_BYTES_MAX);
 const _: () = assert!(LINGER_BYTES_MAX >= UPLOAD_BYTES_MAX + MULTIPART_OVERHEAD_BYTES_MAX);
+
+/// Longest name of an uploaded file in bytes, its extension included.
+pub const UPLOAD_NAME_BYTES_MAX: usize = 64;
