@@ -163,3 +163,6 @@ pub const LISTEN_BACKLOG: i32 = 4_096;
 pub const SHARD_BODY_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// Most bytes of uploads that wait to be written to disk.
 pub const UPLOADS_WAITING_BYTES_MAX: usize = 128 * 1024 * 1024;
+
+/// Longest name of an uploaded file in bytes, its extension included.
+pub const UPLOAD_NAME_BYTES_MAX: usize = 64;
