@@ -52,7 +52,11 @@ pub struct BadName;
 /// [`BadName`] when it cannot.
 pub fn check_name(name: &str) -> Result<(), BadName> {
     let fits = (1..=NAME_BYTES_MAX).contains(&name.len());
-    if fits && !name.chars().any(char::is_control) { Ok(()) } else { Err(BadName) }
+    if fits && !name.chars().any(char::is_control) {
+        Ok(())
+    } else {
+        Err(BadName)
+    }
 }
 
 #[cfg(test)]

@@ -36,7 +36,10 @@ pub struct Pair {
 impl Pair {
     /// The pair of `one` and `other`, or `None` when they are the same account.
     pub fn new(one: AccountId, other: AccountId) -> Option<Pair> {
-        (one != other).then(|| Pair { low: one.min(other), high: one.max(other) })
+        (one != other).then(|| Pair {
+            low: one.min(other),
+            high: one.max(other),
+        })
     }
 
     /// The account with the lower number; its slot is 0.
@@ -51,7 +54,11 @@ impl Pair {
 
     /// The one of the two that is not `account`.
     pub fn other(self, account: AccountId) -> AccountId {
-        if account == self.low { self.high } else { self.low }
+        if account == self.low {
+            self.high
+        } else {
+            self.low
+        }
     }
 
     /// Whether `account` is one of the two.
@@ -106,7 +113,11 @@ pub struct Activity {
 impl Conversation {
     /// Its place in a list of conversations.
     pub fn activity(&self) -> Activity {
-        Activity { at: self.head.at, message: self.head.message, conversation: self.id }
+        Activity {
+            at: self.head.at,
+            message: self.head.message,
+            conversation: self.id,
+        }
     }
 
     /// The group, if it is one.

@@ -1,1 +1,557 @@
-//! decide
+//! What commands do: from what they look at to effects, events and a reply, or a refusal. Pure, and without effect when it refuses.
+
+use std::sync::Arc;
+
+use crate::domain::account::{Account, Profile, check_name};
+use crate::domain::command::{Command, Effect, GroupAbout, Refusal, Reply, Send};
+use crate::domain::conversation::{Conversation, ConversationKind, Group, Head, Pair};
+use crate::domain::event::{Audience, Delivery, Event, Told};
+use crate::domain::ids::{AccountId, ConversationId, IdGenerator, Position, Slot, TimeMs};
+use crate::domain::member::{Member, ReadMark};
+use crate::domain::message::Message;
+use crate::domain::needs::{Facts, Named, Place};
+use crate::domain::token::{Token, TokenHash};
+use crate::limits::TOKENS_PER_ACCOUNT_MAX;
+
+/// What an operator has settled for the domain.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    /// Whether naming somebody creates them.
+    pub open_directory: bool,
+    /// Most members of a group.
+    pub group_members_max: usize,
+    /// How long a token lives without use, in milliseconds.
+    pub token_idle_ms_max: i64,
+}
+
+/// The numbers that the next rows get.
+#[derive(Clone, Debug)]
+pub struct Numbers {
+    /// The newest account's.
+    pub account: AccountId,
+    /// The newest conversation's.
+    pub conversation: ConversationId,
+    /// Makes message ids.
+    pub ids: IdGenerator,
+}
+
+impl Numbers {
+    fn next_account(&mut self) -> AccountId {
+        self.account.0 += 1;
+        self.account
+    }
+
+    fn next_conversation(&mut self) -> ConversationId {
+        self.conversation.0 += 1;
+        self.conversation
+    }
+}
+
+/// What a command does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// How the state changes; empty when it stays as it is.
+    pub effects: Vec<Effect>,
+    /// Who is told of what, once the effects are stored.
+    pub told: Vec<Told>,
+    /// What the asker is told then.
+    pub reply: Reply,
+}
+
+/// Decides `command` at `now` from the `facts` that [`crate::domain::needs::needs`] gathered for it.
+///
+/// # Errors
+/// A [`Refusal`]: then nothing happens.
+pub fn decide(
+    command: &Command,
+    facts: Facts,
+    numbers: &mut Numbers,
+    policy: &Policy,
+    now: TimeMs,
+) -> Result<Decision, Refusal> {
+    let before = numbers.clone();
+    let decision = Deciding {
+        numbers,
+        policy,
+        now,
+        effects: Vec::new(),
+        told: Vec::new(),
+    }
+    .run(command, facts);
+    if decision.is_err() {
+        *numbers = before;
+    }
+    decision
+}
+
+struct Deciding<'a> {
+    numbers: &'a mut Numbers,
+    policy: &'a Policy,
+    now: TimeMs,
+    effects: Vec<Effect>,
+    told: Vec<Told>,
+}
+
+impl Deciding<'_> {
+    fn run(mut self, command: &Command, facts: Facts) -> Result<Decision, Refusal> {
+        let reply = self.reply(command, facts)?;
+        Ok(Decision {
+            effects: self.effects,
+            told: self.told,
+            reply,
+        })
+    }
+
+    fn reply(&mut self, command: &Command, facts: Facts) -> Result<Reply, Refusal> {
+        Ok(match (command, facts) {
+            (Command::Login { name, token }, Facts::Login { account, tokens }) => {
+                self.login(name, *token, account, tokens)?
+            }
+            (Command::Logout { .. }, Facts::Token(token)) => self.logout(token),
+            (Command::Touch { .. }, Facts::Token(token)) => self.touch(token),
+            (Command::Send(send), Facts::Send { sender, place }) => {
+                let sender = sender.ok_or(Refusal::NoSuchAccount)?;
+                self.send(send, sender, place)?
+            }
+            (
+                Command::Read { mark, .. },
+                Facts::Read {
+                    conversation,
+                    member,
+                },
+            ) => self.read(*mark, conversation, member)?,
+            (
+                Command::CreateGroup { about, .. },
+                Facts::CreateGroup {
+                    owner,
+                    members,
+                    name_taken,
+                },
+            ) => self.create_group(about, owner, members, name_taken)?,
+            (
+                Command::AddMembers { .. },
+                Facts::Members {
+                    conversation,
+                    members,
+                    name_taken,
+                },
+            ) => self.add_members(conversation, members, name_taken)?,
+            (
+                Command::RemoveMembers { .. },
+                Facts::Members {
+                    conversation,
+                    members,
+                    ..
+                },
+            ) => self.remove_members(conversation, members)?,
+            (Command::SetProfile { profile, .. }, Facts::Profile(named)) => {
+                self.set_profile(named, profile)?
+            }
+            _ => return Err(Refusal::Failure),
+        })
+    }
+
+    fn tell(&mut self, audience: Audience, event: Event) {
+        self.told.push(Told {
+            audience,
+            event: Arc::new(event),
+        });
+    }
+
+    fn create_account(&mut self, name: &Arc<str>) -> Result<Arc<Account>, Refusal> {
+        check_name(name).map_err(|_| Refusal::BadName)?;
+        let account = Arc::new(Account {
+            id: self.numbers.next_account(),
+            name: Arc::clone(name),
+            created_at: self.now,
+            profile: Profile::default(),
+        });
+        self.effects.push(Effect::Account(Arc::clone(&account)));
+        self.tell(
+            Audience::Everyone,
+            Event::AccountCreated(Arc::clone(&account)),
+        );
+        Ok(account)
+    }
+
+    /// The account that was named, created if it may be.
+    fn account(&mut self, named: Named) -> Result<Arc<Account>, Refusal> {
+        match named {
+            Named::Account(account) => Ok(account),
+            Named::NewName(name) if self.policy.open_directory => self.create_account(&name),
+            Named::NewName(_) | Named::UnknownId => Err(Refusal::NoSuchAccount),
+        }
+    }
+
+    fn login(
+        &mut self,
+        name: &Arc<str>,
+        hash: TokenHash,
+        account: Option<Arc<Account>>,
+        mut tokens: Vec<Token>,
+    ) -> Result<Reply, Refusal> {
+        let account = match account {
+            Some(account) => account,
+            None => self.create_account(name)?,
+        };
+        tokens.sort_unstable_by_key(|token| token.used_at);
+        let surplus = (tokens.len() + 1).saturating_sub(TOKENS_PER_ACCOUNT_MAX);
+        for (place, token) in tokens.iter().enumerate() {
+            if place < surplus || self.now.0 - token.used_at.0 >= self.policy.token_idle_ms_max {
+                self.end_token(token.hash);
+            }
+        }
+        self.effects.push(Effect::Token(Token {
+            hash,
+            account: account.id,
+            used_at: self.now,
+        }));
+        Ok(Reply::Account(account))
+    }
+
+    fn end_token(&mut self, hash: TokenHash) {
+        self.effects.push(Effect::TokenEnded(hash));
+        self.tell(Audience::Everyone, Event::TokenEnded(hash));
+    }
+
+    fn logout(&mut self, token: Option<Token>) -> Reply {
+        if let Some(token) = token {
+            self.end_token(token.hash);
+        }
+        Reply::Done
+    }
+
+    fn touch(&mut self, token: Option<Token>) -> Reply {
+        if let Some(token) = token.filter(|token| token.used_at < self.now) {
+            self.effects.push(Effect::Token(Token {
+                used_at: self.now,
+                ..token
+            }));
+        }
+        Reply::Done
+    }
+
+    fn send(&mut self, send: &Send, sender: Arc<Account>, place: Place) -> Result<Reply, Refusal> {
+        match place {
+            Place::Account {
+                prior: Some(message),
+                ..
+            } => Ok(Reply::Sent {
+                message,
+                repeated: true,
+            }),
+            Place::Account {
+                recipient,
+                existing,
+                ..
+            } => {
+                let recipient = self.account(recipient)?;
+                let pair = Pair::new(sender.id, recipient.id).ok_or(Refusal::ToSelf)?;
+                let (conversation, own, other) = match existing {
+                    Some(existing) => *existing,
+                    None => self.create_single(pair, sender.id),
+                };
+                Ok(self.append(send, sender, conversation, own, Some((recipient, other))))
+            }
+            Place::Conversation {
+                conversation,
+                member,
+                recipient,
+                prior,
+            } => {
+                let conversation = conversation.ok_or(Refusal::NoSuchConversation)?;
+                let member = member
+                    .filter(Member::is_active)
+                    .ok_or(Refusal::NotAMember)?;
+                if let Some(message) = prior {
+                    return Ok(Reply::Sent {
+                        message,
+                        repeated: true,
+                    });
+                }
+                Ok(self.append(
+                    send,
+                    sender,
+                    conversation,
+                    member,
+                    recipient.map(|recipient| *recipient),
+                ))
+            }
+        }
+    }
+
+    fn create_single(&mut self, pair: Pair, own: AccountId) -> (Conversation, Member, Member) {
+        let id = self.numbers.next_conversation();
+        let kind = ConversationKind::Single(pair);
+        let head = Head {
+            at: self.now,
+            ..Head::default()
+        };
+        let conversation = Conversation {
+            id,
+            created_at: self.now,
+            kind,
+            head,
+        };
+        let part = |account| Member::new(id, account, pair.slot(account), Position(0), self.now);
+        let (own, other) = (part(own), part(pair.other(own)));
+        self.effects
+            .push(Effect::Conversation(conversation.clone()));
+        self.effects.push(Effect::Member(other.clone()));
+        (conversation, own, other)
+    }
+
+    fn append(
+        &mut self,
+        send: &Send,
+        sender: Arc<Account>,
+        mut conversation: Conversation,
+        mut sender_member: Member,
+        recipient: Option<(Arc<Account>, Member)>,
+    ) -> Reply {
+        let message = Arc::new(Message {
+            id: self.numbers.ids.next(self.now),
+            conversation: conversation.id,
+            position: conversation.head.position.next(),
+            sender: sender.id,
+            at: self.now.max(conversation.head.at),
+            kind: send.kind,
+            body: Arc::clone(&send.body),
+            origin: send.origin,
+            client_id: send.client_id.clone(),
+            attributes: send.attributes.clone(),
+            recalled: false,
+        });
+        conversation.head = Head {
+            position: message.position,
+            message: message.id,
+            at: message.at,
+        };
+        sender_member.sent += 1;
+        self.effects.push(Effect::Append(Arc::clone(&message)));
+        self.effects.push(Effect::Member(sender_member.clone()));
+        let audience = match &recipient {
+            Some((recipient, _)) => Audience::Two(sender.id, recipient.id),
+            None => Audience::Everyone,
+        };
+        let delivery = Delivery {
+            message: Arc::clone(&message),
+            conversation,
+            sender,
+            sender_member,
+            recipient,
+        };
+        self.tell(audience, Event::Message(Box::new(delivery)));
+        Reply::Sent {
+            message,
+            repeated: false,
+        }
+    }
+
+    fn read(
+        &mut self,
+        mark: ReadMark,
+        conversation: Option<Conversation>,
+        member: Option<Member>,
+    ) -> Result<Reply, Refusal> {
+        let head = conversation
+            .ok_or(Refusal::NoSuchConversation)?
+            .head
+            .position;
+        let mut member = member.ok_or(Refusal::NotAMember)?;
+        if mark.position > member.visible_until(head) || mark.own > member.sent {
+            return Err(Refusal::Failure);
+        }
+        let before = member.unread(head);
+        if member.apply_read(mark) {
+            let cleared = before.saturating_sub(member.unread(head));
+            self.effects.push(Effect::Member(member.clone()));
+            self.tell(
+                Audience::One(member.account),
+                Event::Read { member, cleared },
+            );
+        }
+        Ok(Reply::Done)
+    }
+
+    fn create_group(
+        &mut self,
+        about: &GroupAbout,
+        owner: Named,
+        members: Vec<Named>,
+        name_taken: bool,
+    ) -> Result<Reply, Refusal> {
+        let owner = self.account(owner)?;
+        let id = self.numbers.next_conversation();
+        let group = Group {
+            owner: owner.id,
+            name: Arc::clone(&about.name),
+            image: Arc::clone(&about.image),
+            description: Arc::clone(&about.description),
+            jim_name: about.jim_name.clone(),
+            member_count: 0,
+            next_slot: Slot(0),
+        };
+        let kind = ConversationKind::Group(Arc::new(group));
+        let head = Head {
+            at: self.now,
+            ..Head::default()
+        };
+        let conversation = Conversation {
+            id,
+            created_at: self.now,
+            kind,
+            head,
+        };
+        let name_taken = name_taken || owner.name == about.name;
+        let is_owner = |named: &Named| matches!(named, Named::NewName(name) if *name == owner.name);
+        let members = members.into_iter().filter(|named| !is_owner(named));
+        let everybody = std::iter::once(Named::Account(Arc::clone(&owner)))
+            .chain(members)
+            .map(|named| (named, None));
+        self.join(conversation, everybody.collect(), name_taken)?;
+        Ok(Reply::Group(id))
+    }
+
+    fn add_members(
+        &mut self,
+        group: Option<Conversation>,
+        members: Vec<(Named, Option<Member>)>,
+        name_taken: bool,
+    ) -> Result<Reply, Refusal> {
+        let conversation = group
+            .filter(|group| group.group().is_some())
+            .ok_or(Refusal::NoSuchConversation)?;
+        let id = conversation.id;
+        self.join(conversation, members, name_taken)?;
+        Ok(Reply::Group(id))
+    }
+
+    /// Makes those members who are not, in their order; who stands twice counts once.
+    fn join(
+        &mut self,
+        mut conversation: Conversation,
+        whom: Vec<(Named, Option<Member>)>,
+        mut name_taken: bool,
+    ) -> Result<(), Refusal> {
+        let ConversationKind::Group(group) = &mut conversation.kind else {
+            return Err(Refusal::NoSuchConversation);
+        };
+        let group = Arc::make_mut(group);
+        let mut created: Vec<Arc<Account>> = Vec::new();
+        let mut joined: Vec<Member> = Vec::new();
+        let mut seen = std::collections::HashSet::new();
+        for (named, member) in whom {
+            let named = match named {
+                Named::NewName(name) => match created.iter().find(|account| account.name == name) {
+                    Some(account) => Named::Account(Arc::clone(account)),
+                    None => Named::NewName(name),
+                },
+                named => named,
+            };
+            let is_new = matches!(named, Named::NewName(_));
+            let account = self.account(named)?;
+            if is_new {
+                name_taken |= account.name == group.name;
+                created.push(Arc::clone(&account));
+            }
+            if !seen.insert(account.id) || member.as_ref().is_some_and(Member::is_active) {
+                continue;
+            }
+            group.member_count += 1;
+            if group.member_count as usize > self.policy.group_members_max {
+                return Err(Refusal::GroupFull);
+            }
+            joined.push(match member {
+                Some(former) => Member {
+                    joined_at: self.now,
+                    joined_after: conversation.head.position,
+                    left_after: None,
+                    read: conversation.head.position,
+                    sent_read: former.sent,
+                    ..former
+                },
+                None => {
+                    let slot = group.next_slot;
+                    group.next_slot.0 += 1;
+                    Member::new(
+                        conversation.id,
+                        account.id,
+                        slot,
+                        conversation.head.position,
+                        self.now,
+                    )
+                }
+            });
+        }
+        if joined.is_empty() {
+            return Ok(());
+        }
+        self.effects
+            .push(Effect::Conversation(conversation.clone()));
+        for member in joined {
+            self.effects.push(Effect::Member(member.clone()));
+            self.tell(
+                Audience::Everyone,
+                Event::Joined {
+                    conversation: conversation.clone(),
+                    member,
+                    name_taken,
+                },
+            );
+        }
+        Ok(())
+    }
+
+    fn remove_members(
+        &mut self,
+        group: Option<Conversation>,
+        whom: Vec<(Named, Option<Member>)>,
+    ) -> Result<Reply, Refusal> {
+        let mut conversation = group.ok_or(Refusal::NoSuchConversation)?;
+        let id = conversation.id;
+        let head = conversation.head.position;
+        let ConversationKind::Group(group) = &mut conversation.kind else {
+            return Err(Refusal::NoSuchConversation);
+        };
+        let group = Arc::make_mut(group);
+        let mut left: Vec<(Member, u64)> = Vec::new();
+        for (_, member) in whom {
+            let Some(mut member) = member.filter(Member::is_active) else {
+                continue;
+            };
+            if left
+                .iter()
+                .any(|(other, _)| other.account == member.account)
+            {
+                continue;
+            }
+            let cleared = member.unread(head);
+            member.left_after = Some(head);
+            group.member_count = group.member_count.saturating_sub(1);
+            left.push((member, cleared));
+        }
+        if !left.is_empty() {
+            self.effects.push(Effect::Conversation(conversation));
+        }
+        for (member, cleared) in left {
+            self.effects.push(Effect::Member(member.clone()));
+            self.tell(Audience::Everyone, Event::Left { member, cleared });
+        }
+        Ok(Reply::Group(id))
+    }
+
+    fn set_profile(&mut self, named: Named, profile: &Profile) -> Result<Reply, Refusal> {
+        let account = self.account(named)?;
+        let account = Arc::new(Account {
+            profile: profile.clone(),
+            ..(*account).clone()
+        });
+        self.effects.push(Effect::Account(Arc::clone(&account)));
+        self.tell(
+            Audience::Everyone,
+            Event::ProfileChanged(Arc::clone(&account)),
+        );
+        Ok(Reply::Account(account))
+    }
+}

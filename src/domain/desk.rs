@@ -87,7 +87,13 @@ impl Desk {
     }
 
     /// Who uses `token` in `dialect`. A connection that shows the same token again is answered from its `memo`.
-    pub fn session(&mut self, memo: &mut SessionMemo, dialect: Dialect, token: &[u8], now: TimeMs) -> Lookup {
+    pub fn session(
+        &mut self,
+        memo: &mut SessionMemo,
+        dialect: Dialect,
+        token: &[u8],
+        now: TimeMs,
+    ) -> Lookup {
         if let Some(last) = &memo.0
             && last.revocations == self.revocations
             && now < last.fresh_until
@@ -100,7 +106,9 @@ impl Desk {
             return Lookup::Nobody;
         }
         let hash = TokenHash::new(dialect, token);
-        let Some(session) = self.sessions.get_mut(&hash) else { return Lookup::Load(hash) };
+        let Some(session) = self.sessions.get_mut(&hash) else {
+            return Lookup::Load(hash);
+        };
         let idle_ms = now.0 - session.token.used_at.0;
         if idle_ms >= self.token_idle_ms_max {
             self.sessions.remove(&hash);
@@ -128,7 +136,12 @@ impl Desk {
     }
 
     /// Takes a loaded session, announced before; gives the account, or `None` where the token is unknown, past its time or ended since.
-    pub fn deliver_session(&mut self, hash: TokenHash, session: Option<Session>, now: TimeMs) -> Option<Arc<Account>> {
+    pub fn deliver_session(
+        &mut self,
+        hash: TokenHash,
+        session: Option<Session>,
+        now: TimeMs,
+    ) -> Option<Arc<Account>> {
         let ended = match self.expected_sessions.get_mut(&hash) {
             Some(expected) => {
                 expected.waiting -= 1;
@@ -140,7 +153,8 @@ impl Desk {
             }
             None => false,
         };
-        let session = session.filter(|s| !ended && now.0 - s.token.used_at.0 < self.token_idle_ms_max)?;
+        let session =
+            session.filter(|s| !ended && now.0 - s.token.used_at.0 < self.token_idle_ms_max)?;
         let account = Arc::clone(&session.account);
         self.sessions.insert(hash, session);
         Some(account)
@@ -199,7 +213,9 @@ impl Desk {
     /// Accounts whose views have left since the last call: the shard need not be told of their events any more.
     pub fn take_dropped_views(&mut self) -> Vec<AccountId> {
         let mut dropped = std::mem::take(&mut self.dropped_views);
-        dropped.retain(|account| !self.views.contains_key(account) && !self.expected_views.contains_key(account));
+        dropped.retain(|account| {
+            !self.views.contains_key(account) && !self.expected_views.contains_key(account)
+        });
         dropped
     }
 
@@ -232,18 +248,26 @@ impl Desk {
         if let Some(waiting) = self.expected_views.get_mut(&account) {
             waiting.push((commit, Arc::clone(event)));
         }
-        let Some(view) = self.views.get_mut(&account) else { return };
+        let Some(view) = self.views.get_mut(&account) else {
+            return;
+        };
         let before = view.bytes();
         view.apply(commit, event);
         self.views_bytes = self.views_bytes - before + view.bytes();
         match &**event {
-            Event::Joined { conversation, member, .. } if member.account == account => {
+            Event::Joined {
+                conversation,
+                member,
+                ..
+            } if member.account == account => {
                 let here = self.groups.entry(conversation.id).or_default();
                 if !here.contains(&account) {
                     here.push(account);
                 }
             }
-            Event::Left { member, .. } if member.account == account => self.leave_group(member.conversation, account),
+            Event::Left { member, .. } if member.account == account => {
+                self.leave_group(member.conversation, account)
+            }
             _ => {}
         }
     }
@@ -258,7 +282,11 @@ impl Desk {
             Event::Read { .. } | Event::AccountCreated(_) | Event::ProfileChanged(_) => None,
         };
         let mut concerned: SmallVec<[AccountId; 8]> = match group {
-            Some(group) => self.groups.get(&group).map(|here| here.iter().copied().collect()).unwrap_or_default(),
+            Some(group) => self
+                .groups
+                .get(&group)
+                .map(|here| here.iter().copied().collect())
+                .unwrap_or_default(),
             None => self.views.keys().copied().collect(),
         };
         if let Event::Joined { member, .. } = &**event
@@ -275,7 +303,9 @@ impl Desk {
     }
 
     fn drop_view(&mut self, account: AccountId) {
-        let Some(view) = self.views.remove(&account) else { return };
+        let Some(view) = self.views.remove(&account) else {
+            return;
+        };
         self.views_bytes -= view.bytes();
         for group in view.groups() {
             self.leave_group(group, account);

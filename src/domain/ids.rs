@@ -85,7 +85,10 @@ impl IdGenerator {
     pub fn new(node: u8, last: MessageId) -> IdGenerator {
         let sequence = last.0 & ((1 << SEQUENCE_BITS) - 1);
         let millis = last.0 >> (NODE_BITS + SEQUENCE_BITS);
-        IdGenerator { node: u64::from(node & NODE_MAX), last: millis << SEQUENCE_BITS | sequence }
+        IdGenerator {
+            node: u64::from(node & NODE_MAX),
+            last: millis << SEQUENCE_BITS | sequence,
+        }
     }
 
     /// The next id at the wall-clock time `now`.

@@ -40,7 +40,13 @@ pub struct ReadMark {
 
 impl Member {
     /// A member who joins a conversation whose newest message is at `head`: nothing is unread.
-    pub fn new(conversation: ConversationId, account: AccountId, slot: Slot, head: Position, now: TimeMs) -> Member {
+    pub fn new(
+        conversation: ConversationId,
+        account: AccountId,
+        slot: Slot,
+        head: Position,
+        now: TimeMs,
+    ) -> Member {
         Member {
             conversation,
             account,

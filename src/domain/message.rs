@@ -48,7 +48,9 @@ pub enum Dialect {
 impl Dialect {
     /// The dialect of a stored code.
     pub fn from_code(code: u8) -> Option<Dialect> {
-        [Dialect::Buyer, Dialect::Jim, Dialect::Conv, Dialect::Chat].into_iter().find(|d| *d as u8 == code)
+        [Dialect::Buyer, Dialect::Jim, Dialect::Conv, Dialect::Chat]
+            .into_iter()
+            .find(|d| *d as u8 == code)
     }
 }
 
@@ -97,7 +99,10 @@ impl MessageKind {
     pub fn code(self) -> i64 {
         match self {
             MessageKind::Other(number) => OTHER_CODE_BASE + i64::from(number),
-            named => Self::NAMED.iter().find(|(kind, ..)| *kind == named).map_or(0, |(_, code, _)| *code),
+            named => Self::NAMED
+                .iter()
+                .find(|(kind, ..)| *kind == named)
+                .map_or(0, |(_, code, _)| *code),
         }
     }
 
@@ -106,12 +111,18 @@ impl MessageKind {
         if let Some((kind, ..)) = Self::NAMED.iter().find(|(_, c, _)| *c == code) {
             return Some(*kind);
         }
-        i32::try_from(code - OTHER_CODE_BASE).ok().filter(|_| code > i64::from(u16::MAX)).map(MessageKind::Other)
+        i32::try_from(code - OTHER_CODE_BASE)
+            .ok()
+            .filter(|_| code > i64::from(u16::MAX))
+            .map(MessageKind::Other)
     }
 
     /// What stands before the body where a dialect does not know the kind and shows it as text; empty for text.
     pub fn label(self) -> &'static str {
-        Self::NAMED.iter().find(|(kind, ..)| *kind == self).map_or("", |(_, _, label)| *label)
+        Self::NAMED
+            .iter()
+            .find(|(kind, ..)| *kind == self)
+            .map_or("", |(_, _, label)| *label)
     }
 }
 

@@ -5,6 +5,7 @@
 //! does) and [`state`] (where it is applied); last what shards keep in memory, [`view`] and [`desk`].
 
 pub mod account;
+pub mod cache;
 pub mod command;
 pub mod conversation;
 pub mod decide;

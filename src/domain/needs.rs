@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use crate::domain::account::Account;
-use crate::domain::conversation::{Conversation, Pair};
+use crate::domain::command::{Command, Peer, Send, Who};
+use crate::domain::conversation::{Conversation, ConversationKind, Pair};
 use crate::domain::ids::{AccountId, ConversationId};
 use crate::domain::member::Member;
 use crate::domain::message::{Dialect, Message};
+use crate::domain::state::{Found, State};
 use crate::domain::token::{Token, TokenHash};
 
 /// Names one thing that a command looks at.
@@ -77,4 +79,333 @@ pub struct SingleRow {
     pub low: Member,
     /// The party with the higher account number.
     pub high: Member,
+}
+
+/// What a command looks at, as it stands: all that [`crate::domain::decide::decide`] needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Facts {
+    /// For [`Command::Login`].
+    Login {
+        /// The account of that name.
+        account: Option<Arc<Account>>,
+        /// Its tokens.
+        tokens: Vec<Token>,
+    },
+    /// For [`Command::Logout`] and [`Command::Touch`].
+    Token(Option<Token>),
+    /// For [`Command::Send`].
+    Send {
+        /// The sender.
+        sender: Option<Arc<Account>>,
+        /// Where to.
+        place: Place,
+    },
+    /// For [`Command::Read`].
+    Read {
+        /// The conversation.
+        conversation: Option<Conversation>,
+        /// The reader's part in it.
+        member: Option<Member>,
+    },
+    /// For [`Command::CreateGroup`].
+    CreateGroup {
+        /// The owner.
+        owner: Named,
+        /// The members, in their order.
+        members: Vec<Named>,
+        /// Whether an account has the group's name.
+        name_taken: bool,
+    },
+    /// For [`Command::AddMembers`] and [`Command::RemoveMembers`].
+    Members {
+        /// The group.
+        conversation: Option<Conversation>,
+        /// Whom, and their part in it.
+        members: Vec<(Named, Option<Member>)>,
+        /// Whether an account has the group's name.
+        name_taken: bool,
+    },
+    /// For [`Command::SetProfile`].
+    Profile(Named),
+}
+
+/// Where a message goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// To an account.
+    Account {
+        /// Which.
+        recipient: Named,
+        /// The conversation with it, the sender's part and the recipient's part.
+        existing: Option<Box<(Conversation, Member, Member)>>,
+        /// The message that has the client's id already.
+        prior: Option<Arc<Message>>,
+    },
+    /// To a conversation by its number, whose members may write.
+    Conversation {
+        /// Which.
+        conversation: Option<Conversation>,
+        /// The sender's part in it.
+        member: Option<Member>,
+        /// The other party, if it is a single conversation.
+        recipient: Option<Box<(Arc<Account>, Member)>>,
+        /// The message that has the client's id already.
+        prior: Option<Arc<Message>>,
+    },
+}
+
+/// An account as it was named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Named {
+    /// It exists.
+    Account(Arc<Account>),
+    /// Nobody has that name.
+    NewName(Arc<str>),
+    /// Nobody has that number.
+    UnknownId,
+}
+
+/// Gathers what `command` looks at.
+///
+/// # Errors
+/// The keys of what is not in memory. When they are loaded there may be more: ask again.
+pub fn needs(command: &Command, state: &mut State) -> Result<Facts, Vec<Key>> {
+    let mut gather = Gather {
+        state,
+        missing: Vec::new(),
+    };
+    let facts = gather.facts(command);
+    match (facts, gather.missing) {
+        (Some(facts), missing) if missing.is_empty() => Ok(facts),
+        (_, missing) => Err(missing),
+    }
+}
+
+/// Collects rows, and the keys of those that are missing. `None` means that something is.
+struct Gather<'a> {
+    state: &'a mut State,
+    missing: Vec<Key>,
+}
+
+impl Gather<'_> {
+    fn want<T>(&mut self, found: Found<T>) -> Option<T> {
+        found.map_err(|key| self.missing.push(key)).ok()
+    }
+
+    fn facts(&mut self, command: &Command) -> Option<Facts> {
+        match command {
+            Command::Login { name, .. } => {
+                let found = self.state.account_named(name);
+                let account = self.want(found)?;
+                let tokens = match &account {
+                    Some(account) => {
+                        let found = self.state.tokens_of(account.id);
+                        self.want(found)?
+                    }
+                    None => Vec::new(),
+                };
+                Some(Facts::Login { account, tokens })
+            }
+            Command::Logout { token } | Command::Touch { token } => {
+                let found = self.state.token(*token);
+                self.want(found).map(Facts::Token)
+            }
+            Command::Send(send) => self.send(send),
+            Command::Read {
+                account,
+                conversation,
+                ..
+            } => {
+                let (conversation, member) = self.part(*conversation, *account);
+                Some(Facts::Read {
+                    conversation: conversation?,
+                    member: member?,
+                })
+            }
+            Command::CreateGroup {
+                owner,
+                members,
+                about,
+            } => {
+                let owner = self.named(owner);
+                let members = self.all_named(members);
+                let name_taken = self.is_name_taken(&about.name);
+                Some(Facts::CreateGroup {
+                    owner: owner?,
+                    members: members?,
+                    name_taken: name_taken?,
+                })
+            }
+            Command::AddMembers { group, members } | Command::RemoveMembers { group, members } => {
+                self.members(*group, members)
+            }
+            Command::SetProfile { who, .. } => self.named(who).map(Facts::Profile),
+        }
+    }
+
+    fn send(&mut self, send: &Send) -> Option<Facts> {
+        let found = self.state.account(send.from);
+        let sender = self.want(found);
+        let place = match &send.to {
+            Peer::Account(who) => {
+                let recipient = self.named(who);
+                recipient.and_then(|recipient| self.account_place(send, recipient))
+            }
+            Peer::Shown(name) => self.shown_place(send, name),
+            Peer::Conversation(id) => self.conversation_place(send, *id),
+        };
+        Some(Facts::Send {
+            sender: sender?,
+            place: place?,
+        })
+    }
+
+    fn account_place(&mut self, send: &Send, recipient: Named) -> Option<Place> {
+        let mut existing = None;
+        let mut prior = None;
+        if let Named::Account(account) = &recipient
+            && let Some(pair) = Pair::new(send.from, account.id)
+        {
+            let found = self.state.single(pair);
+            if let Some((conversation, low, high)) = self.want(found)? {
+                prior = self.prior(send, conversation.id)?;
+                let (own, other) = if pair.low() == send.from {
+                    (low, high)
+                } else {
+                    (high, low)
+                };
+                existing = Some(Box::new((conversation, own, other)));
+            }
+        }
+        Some(Place::Account {
+            recipient,
+            existing,
+            prior,
+        })
+    }
+
+    fn shown_place(&mut self, send: &Send, name: &Arc<str>) -> Option<Place> {
+        let found = self.state.account_named(name);
+        if let Some(account) = self.want(found)? {
+            return self.account_place(send, Named::Account(account));
+        }
+        let found = self.state.shown(send.from, name);
+        match self.want(found)? {
+            None => self.account_place(send, Named::NewName(Arc::clone(name))),
+            Some(group) => {
+                let place = self.conversation_place(send, group);
+                if place.is_none() {
+                    self.missing.push(Key::Shown(send.from, Arc::clone(name)));
+                }
+                place
+            }
+        }
+    }
+
+    fn conversation_place(&mut self, send: &Send, id: ConversationId) -> Option<Place> {
+        let (conversation, member) = self.part(id, send.from);
+        let (conversation, member) = (conversation?, member?);
+        let mut recipient = None;
+        if let Some(Conversation {
+            kind: ConversationKind::Single(pair),
+            ..
+        }) = &conversation
+            && pair.has(send.from)
+        {
+            let other = pair.other(send.from);
+            let account = self.state.account(other);
+            let account = self.want(account);
+            let member = self.state.member(id, other);
+            let member = self.want(member);
+            recipient = account?.zip(member?).map(Box::new);
+        }
+        let prior = self.prior(send, id)?;
+        Some(Place::Conversation {
+            conversation,
+            member,
+            recipient,
+            prior,
+        })
+    }
+
+    fn prior(&mut self, send: &Send, conversation: ConversationId) -> Option<Option<Arc<Message>>> {
+        let Some(client_id) = &send.client_id else {
+            return Some(None);
+        };
+        let key = ClientKey {
+            sender: send.from,
+            conversation,
+            origin: send.origin,
+            client_id: Arc::clone(client_id),
+        };
+        let found = self.state.client_id(key);
+        self.want(found)
+    }
+
+    #[expect(
+        clippy::type_complexity,
+        reason = "the outer layer says whether it is in memory, the inner whether it exists"
+    )]
+    fn part(
+        &mut self,
+        conversation: ConversationId,
+        account: AccountId,
+    ) -> (Option<Option<Conversation>>, Option<Option<Member>>) {
+        let found = self.state.conversation(conversation);
+        let row = self.want(found);
+        let found = self.state.member(conversation, account);
+        (row, self.want(found))
+    }
+
+    fn members(&mut self, group: ConversationId, whom: &[Who]) -> Option<Facts> {
+        let found = self.state.conversation(group);
+        let conversation = self.want(found);
+        let named = self.all_named(whom);
+        let name = conversation
+            .as_ref()
+            .and_then(|c| c.as_ref()?.group().map(|group| Arc::clone(&group.name)));
+        let name_taken = name.map_or(Some(false), |name| self.is_name_taken(&name));
+        let mut members = Vec::with_capacity(whom.len());
+        for named in named? {
+            let member = match &named {
+                Named::Account(account) => {
+                    let found = self.state.member(group, account.id);
+                    self.want(found).flatten()
+                }
+                Named::NewName(_) | Named::UnknownId => None,
+            };
+            members.push((named, member));
+        }
+        Some(Facts::Members {
+            conversation: conversation?,
+            members,
+            name_taken: name_taken?,
+        })
+    }
+
+    fn is_name_taken(&mut self, name: &Arc<str>) -> Option<bool> {
+        let found = self.state.account_named(name);
+        self.want(found).map(|account| account.is_some())
+    }
+
+    /// All that are missing are named at once.
+    fn all_named(&mut self, whom: &[Who]) -> Option<Vec<Named>> {
+        let named: Vec<Option<Named>> = whom.iter().map(|who| self.named(who)).collect();
+        named.into_iter().collect()
+    }
+
+    fn named(&mut self, who: &Who) -> Option<Named> {
+        let account = match who {
+            Who::Id(id) => {
+                let found = self.state.account(*id);
+                self.want(found)?.ok_or(Named::UnknownId)
+            }
+            Who::Name(name) => {
+                let found = self.state.account_named(name);
+                self.want(found)?
+                    .ok_or_else(|| Named::NewName(Arc::clone(name)))
+            }
+        };
+        Some(account.map_or_else(|named| named, Named::Account))
+    }
 }

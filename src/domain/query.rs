@@ -107,6 +107,9 @@ pub struct MessagePage {
 impl MessagePage {
     /// The name of `account`, which is in the page; empty if not.
     pub fn name_of(&self, account: AccountId) -> &str {
-        self.accounts.iter().find(|a| a.id == account).map_or("", |a| &a.name)
+        self.accounts
+            .iter()
+            .find(|a| a.id == account)
+            .map_or("", |a| &a.name)
     }
 }

@@ -1,1 +1,309 @@
-//! state
+//! The rows that the writer has in memory, and `apply`: what effects mean to them.
+
+use std::sync::Arc;
+
+use crate::domain::account::Account;
+use crate::domain::cache::Cache;
+use crate::domain::command::Effect;
+use crate::domain::conversation::{Conversation, ConversationKind, Head, Pair};
+use crate::domain::ids::{AccountId, CommitNumber, ConversationId};
+use crate::domain::member::Member;
+use crate::domain::message::Message;
+use crate::domain::needs::{ClientKey, Key, Row};
+use crate::domain::token::{Token, TokenHash};
+use crate::limits::STATE_CACHE_BYTES_MAX;
+
+/// A bounded part of the store's rows, kept true by [`State::apply`]. What is not here must be loaded before it is looked at.
+#[derive(Debug)]
+pub struct State {
+    accounts: Cache<AccountId, Option<Arc<Account>>>,
+    names: Cache<Arc<str>, Option<AccountId>>,
+    singles: Cache<Pair, Option<ConversationId>>,
+    conversations: Cache<ConversationId, Option<Conversation>>,
+    members: Cache<(ConversationId, AccountId), Option<Member>>,
+    tokens: Cache<TokenHash, Option<Token>>,
+    tokens_of: Cache<AccountId, Vec<Token>>,
+    client_ids: Cache<ClientKey, Option<Arc<Message>>>,
+    /// Loaded for one command and used up by it, since too much could change it.
+    shown: Option<(AccountId, Arc<str>, Option<ConversationId>)>,
+}
+
+impl Default for State {
+    fn default() -> State {
+        State {
+            accounts: Cache::new(STATE_CACHE_BYTES_MAX),
+            names: Cache::new(STATE_CACHE_BYTES_MAX),
+            singles: Cache::new(STATE_CACHE_BYTES_MAX),
+            conversations: Cache::new(STATE_CACHE_BYTES_MAX),
+            members: Cache::new(STATE_CACHE_BYTES_MAX),
+            tokens: Cache::new(STATE_CACHE_BYTES_MAX),
+            tokens_of: Cache::new(STATE_CACHE_BYTES_MAX),
+            client_ids: Cache::new(STATE_CACHE_BYTES_MAX),
+            shown: None,
+        }
+    }
+}
+
+/// A row that is not in memory.
+pub type Found<T> = Result<T, Key>;
+
+impl State {
+    /// An account by its number.
+    pub fn account(&mut self, id: AccountId) -> Found<Option<Arc<Account>>> {
+        self.accounts.get(&id).cloned().ok_or(Key::Account(id))
+    }
+
+    /// An account by its name.
+    pub fn account_named(&mut self, name: &Arc<str>) -> Found<Option<Arc<Account>>> {
+        match self.names.get(name).copied() {
+            None => Err(Key::Name(Arc::clone(name))),
+            Some(None) => Ok(None),
+            Some(Some(id)) => self.account(id),
+        }
+    }
+
+    /// The conversation of a pair with the parts of both, the lower account's first.
+    pub fn single(&mut self, pair: Pair) -> Found<Option<(Conversation, Member, Member)>> {
+        let missing = || Key::Single(pair);
+        let Some(id) = *self.singles.get(&pair).ok_or_else(missing)? else {
+            return Ok(None);
+        };
+        let conversation = self
+            .conversations
+            .get(&id)
+            .cloned()
+            .flatten()
+            .ok_or_else(missing)?;
+        let low = self
+            .members
+            .get(&(id, pair.low()))
+            .cloned()
+            .flatten()
+            .ok_or_else(missing)?;
+        let high = self
+            .members
+            .get(&(id, pair.high()))
+            .cloned()
+            .flatten()
+            .ok_or_else(missing)?;
+        Ok(Some((conversation, low, high)))
+    }
+
+    /// A conversation by its number.
+    pub fn conversation(&mut self, id: ConversationId) -> Found<Option<Conversation>> {
+        self.conversations
+            .get(&id)
+            .cloned()
+            .ok_or(Key::Conversation(id))
+    }
+
+    /// An account's part in a conversation.
+    pub fn member(
+        &mut self,
+        conversation: ConversationId,
+        account: AccountId,
+    ) -> Found<Option<Member>> {
+        self.members
+            .get(&(conversation, account))
+            .cloned()
+            .ok_or(Key::Member(conversation, account))
+    }
+
+    /// The group that is shown to `account` under `name`. What was loaded serves once.
+    pub fn shown(&mut self, account: AccountId, name: &Arc<str>) -> Found<Option<ConversationId>> {
+        match self.shown.take() {
+            Some((asker, asked, group)) if asker == account && asked == *name => Ok(group),
+            _ => Err(Key::Shown(account, Arc::clone(name))),
+        }
+    }
+
+    /// A token.
+    pub fn token(&mut self, hash: TokenHash) -> Found<Option<Token>> {
+        self.tokens.get(&hash).copied().ok_or(Key::Token(hash))
+    }
+
+    /// All tokens of an account.
+    pub fn tokens_of(&mut self, account: AccountId) -> Found<Vec<Token>> {
+        self.tokens_of
+            .get(&account)
+            .cloned()
+            .ok_or(Key::Tokens(account))
+    }
+
+    /// The message to which a client gave an id.
+    pub fn client_id(&mut self, key: ClientKey) -> Found<Option<Arc<Message>>> {
+        self.client_ids.get(&key).cloned().ok_or(Key::ClientId(key))
+    }
+
+    /// Takes a loaded row, unless a newer one is here.
+    pub fn insert(&mut self, row: Row) {
+        match row {
+            Row::Account(id, account) => self.insert_account(id, account),
+            Row::Name(name, account) => {
+                let id = account.as_ref().map(|account| account.id);
+                self.names.put_loaded(Arc::clone(&name), id, name.len());
+                if let Some(id) = id {
+                    self.insert_account(id, account);
+                }
+            }
+            Row::Single(pair, row) => {
+                self.singles
+                    .put_loaded(pair, row.as_ref().map(|row| row.conversation.id), 0);
+                if let Some(row) = row {
+                    let id = row.conversation.id;
+                    self.conversations.put_loaded(id, Some(row.conversation), 0);
+                    self.members
+                        .put_loaded((id, row.low.account), Some(row.low), 0);
+                    self.members
+                        .put_loaded((id, row.high.account), Some(row.high), 0);
+                }
+            }
+            Row::Conversation(id, conversation) => {
+                let bytes = conversation.as_ref().map_or(0, conversation_bytes);
+                self.conversations.put_loaded(id, conversation, bytes);
+            }
+            Row::Member(conversation, account, member) => {
+                self.members.put_loaded((conversation, account), member, 0)
+            }
+            Row::Shown(account, name, group) => self.shown = Some((account, name, group)),
+            Row::Token(hash, token) => self.tokens.put_loaded(hash, token, 0),
+            Row::Tokens(account, tokens) => {
+                let bytes = tokens.len() * size_of::<Token>();
+                self.tokens_of.put_loaded(account, tokens, bytes);
+            }
+            Row::ClientId(key, message) => {
+                let bytes = key.client_id.len() + message.as_ref().map_or(0, |m| message_bytes(m));
+                self.client_ids.put_loaded(key, message, bytes);
+            }
+        }
+    }
+
+    fn insert_account(&mut self, id: AccountId, account: Option<Arc<Account>>) {
+        let bytes = account.as_ref().map_or(0, |account| account_bytes(account));
+        self.accounts.put_loaded(id, account, bytes);
+    }
+
+    /// Brings the rows forward by the effects of a command in `commit`. It cannot fail.
+    pub fn apply(&mut self, effects: &[Effect], commit: CommitNumber) {
+        for effect in effects {
+            match effect {
+                Effect::Account(account) => {
+                    self.names.put(
+                        Arc::clone(&account.name),
+                        Some(account.id),
+                        account.name.len(),
+                        commit,
+                    );
+                    self.accounts.put(
+                        account.id,
+                        Some(Arc::clone(account)),
+                        account_bytes(account),
+                        commit,
+                    );
+                }
+                Effect::Token(token) => {
+                    self.tokens.put(token.hash, Some(*token), 0, commit);
+                    self.change_tokens_of(token.account, commit, |tokens| {
+                        tokens.retain(|other| other.hash != token.hash);
+                        tokens.push(*token);
+                    });
+                }
+                Effect::TokenEnded(hash) => {
+                    if let Some(Some(token)) = self.tokens.get(hash).copied() {
+                        self.change_tokens_of(token.account, commit, |tokens| {
+                            tokens.retain(|other| other.hash != *hash)
+                        });
+                    }
+                    self.tokens.put(*hash, None, 0, commit);
+                }
+                Effect::Conversation(conversation) => {
+                    if let ConversationKind::Single(pair) = conversation.kind {
+                        self.singles.put(pair, Some(conversation.id), 0, commit);
+                    }
+                    let bytes = conversation_bytes(conversation);
+                    self.conversations.put(
+                        conversation.id,
+                        Some(conversation.clone()),
+                        bytes,
+                        commit,
+                    );
+                }
+                Effect::Member(member) => {
+                    let key = (member.conversation, member.account);
+                    self.members
+                        .put(key, Some(member.clone()), member.alias.len(), commit);
+                }
+                Effect::Append(message) => self.apply_append(message, commit),
+            }
+        }
+    }
+
+    fn apply_append(&mut self, message: &Arc<Message>, commit: CommitNumber) {
+        if let Some(Some(conversation)) = self.conversations.get_mut(&message.conversation, commit)
+        {
+            conversation.head = Head {
+                position: message.position,
+                message: message.id,
+                at: message.at,
+            };
+        }
+        if let Some(client_id) = &message.client_id {
+            let key = ClientKey {
+                sender: message.sender,
+                conversation: message.conversation,
+                origin: message.origin,
+                client_id: Arc::clone(client_id),
+            };
+            let bytes = client_id.len() + message_bytes(message);
+            self.client_ids
+                .put(key, Some(Arc::clone(message)), bytes, commit);
+        }
+    }
+
+    /// A list that is not in memory needs no change: it will be loaded as it is then.
+    fn change_tokens_of(
+        &mut self,
+        account: AccountId,
+        commit: CommitNumber,
+        change: impl FnOnce(&mut Vec<Token>),
+    ) {
+        if let Some(mut tokens) = self.tokens_of.get(&account).cloned() {
+            change(&mut tokens);
+            let bytes = tokens.len() * size_of::<Token>();
+            self.tokens_of.put(account, tokens, bytes, commit);
+        }
+    }
+
+    /// Forgets what was used least recently, down to the bounds; `floor` is the commit at which the oldest load under way began.
+    pub fn shrink(&mut self, floor: CommitNumber) {
+        self.accounts.shrink(floor);
+        self.names.shrink(floor);
+        self.singles.shrink(floor);
+        self.conversations.shrink(floor);
+        self.members.shrink(floor);
+        self.tokens.shrink(floor);
+        self.tokens_of.shrink(floor);
+        self.client_ids.shrink(floor);
+    }
+}
+
+fn account_bytes(account: &Account) -> usize {
+    let profile = &account.profile;
+    size_of::<Account>()
+        + account.name.len()
+        + profile.nick.len()
+        + profile.avatar.len()
+        + profile.terminal.len()
+}
+
+fn conversation_bytes(conversation: &Conversation) -> usize {
+    conversation.group().map_or(0, |group| {
+        group.name.len() + group.image.len() + group.description.len()
+    })
+}
+
+fn message_bytes(message: &Message) -> usize {
+    size_of::<Message>()
+        + message.body.len()
+        + message.attributes.as_ref().map_or(0, |text| text.len())
+}

@@ -12,9 +12,14 @@ pub struct TokenHash(pub [u8; 16]);
 impl TokenHash {
     /// The hash of `token` as `dialect` uses it.
     pub fn new(dialect: Dialect, token: &[u8]) -> TokenHash {
-        let digest = Sha256::new().chain_update([dialect as u8]).chain_update(token).finalize();
+        let digest = Sha256::new()
+            .chain_update([dialect as u8])
+            .chain_update(token)
+            .finalize();
         let mut hash = [0; 16];
-        hash.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
+        hash.iter_mut()
+            .zip(digest)
+            .for_each(|(to, from)| *to = from);
         TokenHash(hash)
     }
 }

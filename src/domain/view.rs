@@ -42,7 +42,10 @@ impl ViewRow {
     fn bytes(&self) -> usize {
         let name = match &self.other {
             Other::Account(account) => account.name.len(),
-            Other::Group { .. } => self.conversation.group().map_or(0, |group| group.name.len()),
+            Other::Group { .. } => self
+                .conversation
+                .group()
+                .map_or(0, |group| group.name.len()),
         };
         2 * size_of::<ViewRow>() + name
     }
@@ -72,7 +75,8 @@ impl Rows {
     fn put(&mut self, row: ViewRow) {
         self.remove(row.conversation.id);
         self.bytes += row.bytes();
-        self.by_activity.insert(row.conversation.activity(), row.conversation.id);
+        self.by_activity
+            .insert(row.conversation.activity(), row.conversation.id);
         self.by_id.insert(row.conversation.id, row);
     }
 
@@ -86,8 +90,18 @@ impl Rows {
 
 impl View {
     /// The view of `account` at `commit`, from every conversation that it is a member of.
-    pub fn load(account: AccountId, commit: CommitNumber, loaded: impl IntoIterator<Item = ViewRow>) -> View {
-        let mut view = View { account, commit, unread: 0, groups: HashSet::new(), rows: Some(Rows::default()) };
+    pub fn load(
+        account: AccountId,
+        commit: CommitNumber,
+        loaded: impl IntoIterator<Item = ViewRow>,
+    ) -> View {
+        let mut view = View {
+            account,
+            commit,
+            unread: 0,
+            groups: HashSet::new(),
+            rows: Some(Rows::default()),
+        };
         for row in loaded {
             view.unread += row.unread();
             view.put(row);
@@ -118,7 +132,12 @@ impl View {
     /// The conversations, newest activity first; `None` when the view is so large that it keeps totals only.
     pub fn rows(&self) -> Option<impl Iterator<Item = &ViewRow>> {
         let rows = self.rows.as_ref()?;
-        Some(rows.by_activity.values().rev().filter_map(|id| rows.by_id.get(id)))
+        Some(
+            rows.by_activity
+                .values()
+                .rev()
+                .filter_map(|id| rows.by_id.get(id)),
+        )
     }
 
     /// One conversation; `None` also when the view keeps totals only.
@@ -128,12 +147,19 @@ impl View {
 
     /// Roughly how many bytes it takes.
     pub fn bytes(&self) -> usize {
-        size_of::<View>() + self.groups.len() * 2 * size_of::<ConversationId>() + self.rows.as_ref().map_or(0, |rows| rows.bytes)
+        size_of::<View>()
+            + self.groups.len() * 2 * size_of::<ConversationId>()
+            + self.rows.as_ref().map_or(0, |rows| rows.bytes)
     }
 
     /// Under which name each group is shown: its own, or with ` (2)`, ` (3)` … where an account or an earlier group has it.
     pub fn group_names(&self) -> HashMap<ConversationId, Arc<str>> {
-        let rows = self.rows.as_ref().map(|rows| rows.by_id.values()).into_iter().flatten();
+        let rows = self
+            .rows
+            .as_ref()
+            .map(|rows| rows.by_id.values())
+            .into_iter()
+            .flatten();
         group_names(rows)
     }
 
@@ -148,7 +174,11 @@ impl View {
                 self.unread = self.unread.saturating_sub(*cleared);
                 self.change(member.conversation, |row| row.member = member.clone());
             }
-            Event::Joined { conversation, member, name_taken } => self.apply_joined(conversation, member, *name_taken),
+            Event::Joined {
+                conversation,
+                member,
+                name_taken,
+            } => self.apply_joined(conversation, member, *name_taken),
             Event::Left { member, cleared } => self.apply_left(member, *cleared),
             Event::AccountCreated(account) => self.apply_account_created(account),
             Event::ProfileChanged(account) => self.apply_profile(account),
@@ -174,7 +204,11 @@ impl View {
                 };
                 let other = Other::Account(Arc::clone(other));
                 self.count_message(delivery);
-                self.put(ViewRow { conversation: conversation.clone(), member: member.clone(), other });
+                self.put(ViewRow {
+                    conversation: conversation.clone(),
+                    member: member.clone(),
+                    other,
+                });
             }
             _ if self.groups.contains(&conversation.id) => {
                 self.count_message(delivery);
@@ -199,9 +233,15 @@ impl View {
     fn apply_joined(&mut self, conversation: &Conversation, member: &Member, name_taken: bool) {
         if member.account == self.account {
             let other = Other::Group { name_taken };
-            self.put(ViewRow { conversation: conversation.clone(), member: member.clone(), other });
+            self.put(ViewRow {
+                conversation: conversation.clone(),
+                member: member.clone(),
+                other,
+            });
         } else {
-            self.change(conversation.id, |row| row.conversation.kind = conversation.kind.clone());
+            self.change(conversation.id, |row| {
+                row.conversation.kind = conversation.kind.clone()
+            });
         }
     }
 
@@ -225,8 +265,13 @@ impl View {
     fn apply_account_created(&mut self, account: &Account) {
         let Some(rows) = &mut self.rows else { return };
         for row in self.groups.iter() {
-            let Some(row) = rows.by_id.get_mut(row) else { continue };
-            let same = row.conversation.group().is_some_and(|group| group.name == account.name);
+            let Some(row) = rows.by_id.get_mut(row) else {
+                continue;
+            };
+            let same = row
+                .conversation
+                .group()
+                .is_some_and(|group| group.name == account.name);
             if let (true, Other::Group { name_taken }) = (same, &mut row.other) {
                 *name_taken = true;
             }
@@ -265,11 +310,15 @@ impl View {
 }
 
 /// Under which name each group among `rows` is shown to their owner, in the order in which the groups were made.
-pub fn group_names<'a>(rows: impl IntoIterator<Item = &'a ViewRow>) -> HashMap<ConversationId, Arc<str>> {
+pub fn group_names<'a>(
+    rows: impl IntoIterator<Item = &'a ViewRow>,
+) -> HashMap<ConversationId, Arc<str>> {
     let mut groups: Vec<(ConversationId, &Arc<str>, bool)> = rows
         .into_iter()
         .filter_map(|row| match (row.conversation.group(), &row.other) {
-            (Some(group), Other::Group { name_taken }) => Some((row.conversation.id, &group.name, *name_taken)),
+            (Some(group), Other::Group { name_taken }) => {
+                Some((row.conversation.id, &group.name, *name_taken))
+            }
             _ => None,
         })
         .collect();
@@ -285,7 +334,14 @@ pub fn group_names<'a>(rows: impl IntoIterator<Item = &'a ViewRow>) -> HashMap<C
             *count += 1;
             suffixed = format!("{name} ({count})");
         }
-        shown.insert(*id, if *count == 1 { Arc::clone(name) } else { Arc::from(suffixed) });
+        shown.insert(
+            *id,
+            if *count == 1 {
+                Arc::clone(name)
+            } else {
+                Arc::from(suffixed)
+            },
+        );
     }
     shown
 }

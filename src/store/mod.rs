@@ -8,6 +8,7 @@ pub mod load;
 pub mod memory;
 pub mod query;
 pub mod sqlite;
+pub mod writer;
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -124,7 +125,13 @@ pub trait Snapshot {
     /// An account's part in all its conversations by conversation, also those that it has left.
     fn memberships(&self, account: AccountId) -> Result<Vec<Member>>;
     /// At most `rows_max` messages of a conversation whose positions lie in `positions`.
-    fn messages(&self, conversation: ConversationId, positions: RangeInclusive<u64>, order: Order, rows_max: usize) -> Result<Vec<Arc<Message>>>;
+    fn messages(
+        &self,
+        conversation: ConversationId,
+        positions: RangeInclusive<u64>,
+        order: Order,
+        rows_max: usize,
+    ) -> Result<Vec<Arc<Message>>>;
     /// The same, oldest first, without those sent by `account`.
     fn messages_from_others(
         &self,
@@ -134,5 +141,11 @@ pub trait Snapshot {
         rows_max: usize,
     ) -> Result<Vec<Arc<Message>>>;
     /// The message to which a client gave `client_id`.
-    fn message_named(&self, sender: AccountId, conversation: ConversationId, origin: Dialect, client_id: &str) -> Result<Option<Arc<Message>>>;
+    fn message_named(
+        &self,
+        sender: AccountId,
+        conversation: ConversationId,
+        origin: Dialect,
+        client_id: &str,
+    ) -> Result<Option<Arc<Message>>>;
 }
