@@ -33,10 +33,6 @@ const _: () = assert!(MULTIPART_OVERHEAD_BYTES_MAX >= MESSAGE_BODY_BYTES_MAX);
 pub const TOKENS_PER_ACCOUNT_MAX: usize = 1_000;
 /// The use of a token is recorded when the last record is at least this old, in milliseconds.
 pub const TOKEN_TOUCH_MS_MIN: i64 = 60 * 60 * 1_000;
-/// A token ends when it was not used for this long, in milliseconds.
-pub const TOKEN_IDLE_MS_MAX: i64 = 7 * 24 * 60 * 60 * 1_000;
-/// Most members of a group.
-pub const GROUP_MEMBERS_MAX: usize = 2_000;
 /// Most rows of a list in an answer.
 pub const LIST_ROWS_MAX: usize = 1_000;
 /// Most rows of a page in an answer.
@@ -88,8 +84,6 @@ pub const SHARD_COMMAND_BYTES_MAX: usize = 8 * 1024 * 1024;
 pub const INBOX_ENTRIES_MAX: usize = 4_096;
 /// A command is refused as busy when the oldest one has waited this long, in microseconds, and twice the last commit.
 pub const QUEUE_WAIT_US_MAX: u64 = 25_000;
-/// Most shards.
-pub const SHARDS_MAX: usize = 64;
 /// Bytes of the buffer into which a shard reads all its sockets.
 pub const RECEIVE_BUFFER_BYTES: usize = 64 * 1024;
 /// Most reads of one connection in one turn of its shard.

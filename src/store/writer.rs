@@ -94,7 +94,13 @@ struct Batch<R> {
 
 impl<R> Default for Batch<R> {
     fn default() -> Batch<R> {
-        Batch { effects: Vec::new(), told: Vec::new(), replies: Vec::new(), commands: 0, bytes: 0 }
+        Batch {
+            effects: Vec::new(),
+            told: Vec::new(),
+            replies: Vec::new(),
+            commands: 0,
+            bytes: 0,
+        }
     }
 }
 
@@ -170,10 +176,14 @@ impl<R> Writer<R> {
 
     /// Takes the rows that a command waits for, and goes on with it and those behind it.
     pub fn handle_loaded(&mut self, loaded: Loaded, now: TimeMs) {
-        let Some(waiting) = self.waiting.remove(&loaded.id) else { return };
+        let Some(waiting) = self.waiting.remove(&loaded.id) else {
+            return;
+        };
         let lane = waiting.submitted.lane;
         match loaded.rows {
-            Ok(rows) if waiting.epoch == self.epoch => rows.into_iter().for_each(|row| self.state.insert(row)),
+            Ok(rows) if waiting.epoch == self.epoch => {
+                rows.into_iter().for_each(|row| self.state.insert(row))
+            }
             Ok(_) => {}
             Err(error) => {
                 self.answer(waiting.submitted.reply_to, Err(Refusal::Failure));
@@ -217,14 +227,28 @@ impl<R> Writer<R> {
                 self.next_load += 1;
                 let id = self.next_load;
                 self.requests.push(LoadRequest { id, keys });
-                self.waiting
-                    .insert(id, Waiting { submitted, asked_at: self.commit, epoch: self.epoch, loads: loads + 1 });
+                self.waiting.insert(
+                    id,
+                    Waiting {
+                        submitted,
+                        asked_at: self.commit,
+                        epoch: self.epoch,
+                        loads: loads + 1,
+                    },
+                );
                 return false;
             }
         };
-        match decide(&submitted.command, facts, &mut self.numbers, &self.policy, now) {
+        match decide(
+            &submitted.command,
+            facts,
+            &mut self.numbers,
+            &self.policy,
+            now,
+        ) {
             Ok(decision) => {
-                self.state.apply(&decision.effects, CommitNumber(self.commit.0 + 1));
+                self.state
+                    .apply(&decision.effects, CommitNumber(self.commit.0 + 1));
                 self.batch.effects.extend(decision.effects);
                 self.batch.told.extend(decision.told);
                 self.batch.bytes += command_bytes(&submitted.command);
@@ -246,8 +270,13 @@ impl<R> Writer<R> {
     /// every command.
     pub fn commit(&mut self) -> Released<R> {
         let batch = std::mem::take(&mut self.batch);
-        let mut released =
-            Released { commit: None, told: batch.told, replies: batch.replies, effects: batch.effects.len(), failures: std::mem::take(&mut self.failures) };
+        let mut released = Released {
+            commit: None,
+            told: batch.told,
+            replies: batch.replies,
+            effects: batch.effects.len(),
+            failures: std::mem::take(&mut self.failures),
+        };
         if self.broken {
             released.failures.extend(self.reopen().err());
         }
@@ -265,7 +294,10 @@ impl<R> Writer<R> {
             Err(error) => {
                 released.failures.push(error);
                 released.told.clear();
-                released.replies.iter_mut().for_each(|(_, reply)| *reply = Err(Refusal::Failure));
+                released
+                    .replies
+                    .iter_mut()
+                    .for_each(|(_, reply)| *reply = Err(Refusal::Failure));
                 self.broken = true;
                 released.failures.extend(self.reopen().err());
             }
@@ -302,7 +334,9 @@ fn numbers_after(counters: Counters) -> Numbers {
 
 fn command_bytes(command: &Command) -> usize {
     let body = match command {
-        Command::Send(send) => send.body.len() + send.attributes.as_ref().map_or(0, |text| text.len()),
+        Command::Send(send) => {
+            send.body.len() + send.attributes.as_ref().map_or(0, |text| text.len())
+        }
         _ => 0,
     };
     size_of::<Command>() + body
