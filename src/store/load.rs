@@ -25,18 +25,39 @@ fn row(snapshot: &dyn Snapshot, key: &Key) -> Result<Row> {
             Row::Single(*pair, id.map(|id| single(snapshot, *pair, id)).transpose()?)
         }
         Key::Conversation(id) => Row::Conversation(*id, snapshot.conversation(*id)?),
-        Key::Member(conversation, account) => Row::Member(*conversation, *account, snapshot.member(*conversation, *account)?),
-        Key::Shown(account, name) => Row::Shown(*account, Arc::clone(name), shown_group(snapshot, *account, name)?),
+        Key::Member(conversation, account) => Row::Member(
+            *conversation,
+            *account,
+            snapshot.member(*conversation, *account)?,
+        ),
+        Key::Shown(account, name) => Row::Shown(
+            *account,
+            Arc::clone(name),
+            shown_group(snapshot, *account, name)?,
+        ),
         Key::Token(hash) => Row::Token(*hash, snapshot.token(*hash)?),
         Key::Tokens(account) => Row::Tokens(*account, snapshot.tokens(*account)?),
-        Key::ClientId(key) => Row::ClientId(key.clone(), snapshot.message_named(key.sender, key.conversation, key.origin, &key.client_id)?),
+        Key::ClientId(key) => Row::ClientId(
+            key.clone(),
+            snapshot.message_named(key.sender, key.conversation, key.origin, &key.client_id)?,
+        ),
     })
 }
 
 fn single(snapshot: &dyn Snapshot, pair: Pair, id: ConversationId) -> Result<Box<SingleRow>> {
-    let rows = (snapshot.conversation(id)?, snapshot.member(id, pair.low())?, snapshot.member(id, pair.high())?);
+    let rows = (
+        snapshot.conversation(id)?,
+        snapshot.member(id, pair.low())?,
+        snapshot.member(id, pair.high())?,
+    );
     let (Some(conversation), Some(low), Some(high)) = rows else {
-        return Err(StoreError(format!("conversation {id} lacks its row or a member")));
+        return Err(StoreError(format!(
+            "conversation {id} lacks its row or a member"
+        )));
     };
-    Ok(Box::new(SingleRow { conversation, low, high }))
+    Ok(Box::new(SingleRow {
+        conversation,
+        low,
+        high,
+    }))
 }

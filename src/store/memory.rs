@@ -38,7 +38,9 @@ impl Store for MemoryStore {
         let mut state = self.state.write();
         let last = state.counters.commit;
         if number.0 != last.0 + 1 {
-            return Err(StoreError(format!("commit {number} does not follow commit {last}")));
+            return Err(StoreError(format!(
+                "commit {number} does not follow commit {last}"
+            )));
         }
         effects.iter().for_each(|effect| state.apply(effect));
         state.counters.commit = number;
@@ -46,7 +48,9 @@ impl Store for MemoryStore {
     }
 
     fn reader(&self) -> Result<Box<dyn Reader>> {
-        Ok(Box::new(MemoryReader { state: Arc::clone(&self.state) }))
+        Ok(Box::new(MemoryReader {
+            state: Arc::clone(&self.state),
+        }))
     }
 
     fn close(&mut self) -> Result<()> {
@@ -83,7 +87,10 @@ impl Default for State {
     fn default() -> State {
         let server = server_account();
         State {
-            counters: Counters { account: server.id, ..Counters::default() },
+            counters: Counters {
+                account: server.id,
+                ..Counters::default()
+            },
             accounts: HashMap::from([(server.id, Arc::new(server))]),
             names: HashMap::new(),
             tokens: HashMap::new(),
@@ -121,18 +128,25 @@ impl State {
                 if let ConversationKind::Single(pair) = conversation.kind {
                     self.singles.insert(pair, conversation.id);
                 }
-                self.conversations.insert(conversation.id, conversation.clone());
+                self.conversations
+                    .insert(conversation.id, conversation.clone());
             }
             Effect::Member(member) => {
-                self.members.insert((member.conversation, member.account), member.clone());
-                self.members_by_account.insert((member.account, member.conversation));
+                self.members
+                    .insert((member.conversation, member.account), member.clone());
+                self.members_by_account
+                    .insert((member.account, member.conversation));
             }
             Effect::Append(message) => {
                 self.counters.message = self.counters.message.max(message.id);
                 if let Some(client_id) = &message.client_id {
-                    self.client_ids.insert(client_key(message, client_id), message.position.0);
+                    self.client_ids
+                        .insert(client_key(message, client_id), message.position.0);
                 }
-                self.messages.insert((message.conversation, message.position.0), Arc::clone(message));
+                self.messages.insert(
+                    (message.conversation, message.position.0),
+                    Arc::clone(message),
+                );
             }
         }
     }
@@ -144,15 +158,27 @@ impl State {
     }
 
     /// The messages of a conversation at `positions`, by rising position.
-    fn range(&self, conversation: ConversationId, positions: RangeInclusive<u64>) -> impl DoubleEndedIterator<Item = &Arc<Message>> {
+    fn range(
+        &self,
+        conversation: ConversationId,
+        positions: RangeInclusive<u64>,
+    ) -> impl DoubleEndedIterator<Item = &Arc<Message>> {
         // An empty range is asked for as one that ends before it starts, which a map's range does not take.
-        let range = (!positions.is_empty()).then(|| self.messages.range((conversation, *positions.start())..=(conversation, *positions.end())));
+        let range = (!positions.is_empty()).then(|| {
+            self.messages
+                .range((conversation, *positions.start())..=(conversation, *positions.end()))
+        });
         range.into_iter().flatten().map(|(_, message)| message)
     }
 }
 
 fn client_key(message: &Message, client_id: &Arc<str>) -> ClientKey {
-    ClientKey { sender: message.sender, conversation: message.conversation, origin: message.origin, client_id: Arc::clone(client_id) }
+    ClientKey {
+        sender: message.sender,
+        conversation: message.conversation,
+        origin: message.origin,
+        client_id: Arc::clone(client_id),
+    }
 }
 
 impl Snapshot for State {
@@ -165,7 +191,11 @@ impl Snapshot for State {
     }
 
     fn account_named(&self, name: &str) -> Result<Option<Arc<Account>>> {
-        Ok(self.names.get(name).and_then(|id| self.accounts.get(id)).cloned())
+        Ok(self
+            .names
+            .get(name)
+            .and_then(|id| self.accounts.get(id))
+            .cloned())
     }
 
     fn token(&self, hash: TokenHash) -> Result<Option<Token>> {
@@ -174,7 +204,12 @@ impl Snapshot for State {
 
     fn tokens(&self, account: AccountId) -> Result<Vec<Token>> {
         let all = (account, TokenHash([0; 16]))..=(account, TokenHash([0xff; 16]));
-        Ok(self.tokens_by_account.range(all).filter_map(|(_, hash)| self.tokens.get(hash)).copied().collect())
+        Ok(self
+            .tokens_by_account
+            .range(all)
+            .filter_map(|(_, hash)| self.tokens.get(hash))
+            .copied()
+            .collect())
     }
 
     fn single(&self, pair: Pair) -> Result<Option<ConversationId>> {
@@ -182,12 +217,24 @@ impl Snapshot for State {
     }
 
     fn conversation(&self, id: ConversationId) -> Result<Option<Conversation>> {
-        let Some(conversation) = self.conversations.get(&id) else { return Ok(None) };
-        let head = match self.range(id, 1..=u64::MAX).next_back() {
-            Some(newest) => Head { position: newest.position, message: newest.id, at: newest.at },
-            None => Head { at: conversation.created_at, ..Head::default() },
+        let Some(conversation) = self.conversations.get(&id) else {
+            return Ok(None);
         };
-        Ok(Some(Conversation { head, ..conversation.clone() }))
+        let head = match self.range(id, 1..=u64::MAX).next_back() {
+            Some(newest) => Head {
+                position: newest.position,
+                message: newest.id,
+                at: newest.at,
+            },
+            None => Head {
+                at: conversation.created_at,
+                ..Head::default()
+            },
+        };
+        Ok(Some(Conversation {
+            head,
+            ..conversation.clone()
+        }))
     }
 
     fn member(&self, conversation: ConversationId, account: AccountId) -> Result<Option<Member>> {
@@ -196,18 +243,34 @@ impl Snapshot for State {
 
     fn members(&self, conversation: ConversationId) -> Result<Vec<Member>> {
         let all = (conversation, AccountId(0))..=(conversation, AccountId(u64::MAX));
-        let mut members: Vec<Member> = self.members.range(all).map(|(_, member)| member.clone()).collect();
+        let mut members: Vec<Member> = self
+            .members
+            .range(all)
+            .map(|(_, member)| member.clone())
+            .collect();
         members.sort_by_key(|member| member.slot);
         Ok(members)
     }
 
     fn memberships(&self, account: AccountId) -> Result<Vec<Member>> {
         let all = (account, ConversationId(0))..=(account, ConversationId(u64::MAX));
-        let keys = self.members_by_account.range(all).map(|(account, conversation)| (*conversation, *account));
-        Ok(keys.filter_map(|key| self.members.get(&key)).cloned().collect())
+        let keys = self
+            .members_by_account
+            .range(all)
+            .map(|(account, conversation)| (*conversation, *account));
+        Ok(keys
+            .filter_map(|key| self.members.get(&key))
+            .cloned()
+            .collect())
     }
 
-    fn messages(&self, conversation: ConversationId, positions: RangeInclusive<u64>, order: Order, rows_max: usize) -> Result<Vec<Arc<Message>>> {
+    fn messages(
+        &self,
+        conversation: ConversationId,
+        positions: RangeInclusive<u64>,
+        order: Order,
+        rows_max: usize,
+    ) -> Result<Vec<Arc<Message>>> {
         let range = self.range(conversation, positions);
         Ok(match order {
             Order::OldestFirst => range.take(rows_max).cloned().collect(),
@@ -222,11 +285,31 @@ impl Snapshot for State {
         positions: RangeInclusive<u64>,
         rows_max: usize,
     ) -> Result<Vec<Arc<Message>>> {
-        Ok(self.range(conversation, positions).filter(|message| message.sender != account).take(rows_max).cloned().collect())
+        Ok(self
+            .range(conversation, positions)
+            .filter(|message| message.sender != account)
+            .take(rows_max)
+            .cloned()
+            .collect())
     }
 
-    fn message_named(&self, sender: AccountId, conversation: ConversationId, origin: Dialect, client_id: &str) -> Result<Option<Arc<Message>>> {
-        let key = ClientKey { sender, conversation, origin, client_id: Arc::from(client_id) };
-        Ok(self.client_ids.get(&key).and_then(|position| self.messages.get(&(conversation, *position))).cloned())
+    fn message_named(
+        &self,
+        sender: AccountId,
+        conversation: ConversationId,
+        origin: Dialect,
+        client_id: &str,
+    ) -> Result<Option<Arc<Message>>> {
+        let key = ClientKey {
+            sender,
+            conversation,
+            origin,
+            client_id: Arc::from(client_id),
+        };
+        Ok(self
+            .client_ids
+            .get(&key)
+            .and_then(|position| self.messages.get(&(conversation, *position)))
+            .cloned())
     }
 }

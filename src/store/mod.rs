@@ -41,7 +41,12 @@ pub const SERVER_NAME: &str = "\u{1}imd";
 
 /// The account of the server itself, which every store holds from the start. It is found by its number only.
 pub fn server_account() -> Account {
-    Account { id: AccountId::SERVER, name: Arc::from(SERVER_NAME), created_at: TimeMs(0), profile: Profile::default() }
+    Account {
+        id: AccountId::SERVER,
+        name: Arc::from(SERVER_NAME),
+        created_at: TimeMs(0),
+        profile: Profile::default(),
+    }
 }
 
 /// The highest numbers handed out so far, from which the writer goes on.

@@ -18,15 +18,23 @@ pub(super) const VERSION: usize = MIGRATIONS.len();
 /// # Errors
 /// When it cannot be read, is newer than this program knows, or is not a file of this program.
 pub(super) fn version(connection: &Connection) -> Result<usize> {
-    let table_exists = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1)";
+    let table_exists =
+        "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1)";
     if !connection.query_row(table_exists, ["migration"], |row| row.get::<_, bool>(0))? {
-        let other: Option<String> = connection.query_row("SELECT name FROM sqlite_schema LIMIT 1", [], |row| row.get(0)).optional()?;
+        let other: Option<String> = connection
+            .query_row("SELECT name FROM sqlite_schema LIMIT 1", [], |row| {
+                row.get(0)
+            })
+            .optional()?;
         return match other {
             None => Ok(0),
-            Some(other) => Err(StoreError(format!("this database was not made by imd: it has {other:?} and no migrations"))),
+            Some(other) => Err(StoreError(format!(
+                "this database was not made by imd: it has {other:?} and no migrations"
+            ))),
         };
     }
-    let found: Option<i64> = connection.query_row("SELECT max(version) FROM migration", [], |row| row.get(0))?;
+    let found: Option<i64> =
+        connection.query_row("SELECT max(version) FROM migration", [], |row| row.get(0))?;
     let found = usize::try_from(found.unwrap_or(0)).unwrap_or(usize::MAX);
     if found > VERSION {
         return Err(StoreError(format!(
@@ -43,16 +51,24 @@ pub(super) fn migrate(connection: &mut Connection, from: usize) -> Result<()> {
     if from == VERSION {
         return Ok(());
     }
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_millis() as u64);
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for (index, step) in MIGRATIONS.iter().enumerate().skip(from) {
         transaction.execute_batch(step)?;
-        transaction.execute("INSERT INTO migration (version, applied_at) VALUES (?1, ?2)", params![int(index as u64 + 1), int(now)])?;
+        transaction.execute(
+            "INSERT INTO migration (version, applied_at) VALUES (?1, ?2)",
+            params![int(index as u64 + 1), int(now)],
+        )?;
     }
     if from == 0 {
         let server = server_account();
         let insert = "INSERT INTO account (id, name, created_at, nick, avatar, terminal) VALUES (?1, ?2, ?3, '', '', '')";
-        transaction.execute(insert, params![int(server.id.0), server.name, server.created_at.0])?;
+        transaction.execute(
+            insert,
+            params![int(server.id.0), server.name, server.created_at.0],
+        )?;
     }
     transaction.commit()?;
     Ok(())

@@ -17,7 +17,10 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::domain::command::Effect;
 use crate::domain::ids::CommitNumber;
-use crate::limits::{READER_CACHE_BYTES_MAX, STORE_BUSY_MS_MAX, STORE_CACHE_BYTES_MAX, WAL_BYTES_MAX, WAL_CHECKPOINT_PAGES};
+use crate::limits::{
+    READER_CACHE_BYTES_MAX, STORE_BUSY_MS_MAX, STORE_CACHE_BYTES_MAX, WAL_BYTES_MAX,
+    WAL_CHECKPOINT_PAGES,
+};
 use crate::store::{Counters, Reader, Result, Store, StoreError};
 
 use lock::DirectoryLock;
@@ -55,7 +58,13 @@ pub struct SqliteStore {
 impl SqliteStore {
     /// A store in the directory `dir`. Nothing is touched before [`Store::open`], which makes the directory if need be.
     pub fn new(dir: impl Into<PathBuf>, durability: Durability) -> SqliteStore {
-        SqliteStore { dir: dir.into(), durability, connection: None, failed: false, lock: None }
+        SqliteStore {
+            dir: dir.into(),
+            durability,
+            connection: None,
+            failed: false,
+            lock: None,
+        }
     }
 
     fn file(&self) -> PathBuf {
@@ -73,7 +82,8 @@ impl Store for SqliteStore {
         }
         self.connection = None;
         let file = self.file();
-        let connection = open_writer(&file, self.durability).map_err(|error| error.of_file(&file))?;
+        let connection =
+            open_writer(&file, self.durability).map_err(|error| error.of_file(&file))?;
         let counters = read::counters(&connection).map_err(|error| error.of_file(&file))?;
         self.connection = Some(connection);
         self.failed = false;
@@ -82,7 +92,10 @@ impl Store for SqliteStore {
 
     fn commit(&mut self, number: CommitNumber, effects: &[Effect]) -> Result<()> {
         let Some(connection) = self.connection.as_mut().filter(|_| !self.failed) else {
-            return Err(StoreError(format!("{} is not open for writing", self.dir.join(FILE_NAME).display())));
+            return Err(StoreError(format!(
+                "{} is not open for writing",
+                self.dir.join(FILE_NAME).display()
+            )));
         };
         let result = write::commit(connection, number, effects);
         self.failed = result.is_err();
@@ -96,11 +109,17 @@ impl Store for SqliteStore {
     }
 
     fn close(&mut self) -> Result<()> {
-        let Some(connection) = self.connection.take() else { return Ok(()) };
+        let Some(connection) = self.connection.take() else {
+            return Ok(());
+        };
         let moved = checkpoint(&connection);
-        let closed = connection.close().map_err(|(_, error)| StoreError::from(error));
+        let closed = connection
+            .close()
+            .map_err(|(_, error)| StoreError::from(error));
         self.lock = None;
-        moved.and(closed).map_err(|error| error.of_file(&self.file()))
+        moved
+            .and(closed)
+            .map_err(|error| error.of_file(&self.file()))
     }
 }
 
@@ -122,15 +141,21 @@ fn io_error(doing: &str, path: &Path, error: std::io::Error) -> StoreError {
 
 fn open_writer(file: &Path, durability: Durability) -> Result<Connection> {
     create_private(file)?;
-    let mut connection = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    let mut connection = Connection::open_with_flags(
+        file,
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
     configure(&connection, STORE_CACHE_BYTES_MAX)?;
     // Before anything is changed: the file may be a newer program's, or another's.
     let version = migrate::version(&connection)?;
     // Heeded only while the file is empty.
     connection.pragma_update(None, "page_size", PAGE_BYTES)?;
-    let journal: String = connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
+    let journal: String =
+        connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
     if journal != "wal" {
-        return Err(StoreError(format!("SQLite keeps no write-ahead log here, but a journal of mode {journal}")));
+        return Err(StoreError(format!(
+            "SQLite keeps no write-ahead log here, but a journal of mode {journal}"
+        )));
     }
     // Normal syncs at checkpoints only: what is not synced yet lies in the kernel's hands, and the file is whole at any moment.
     let synchronous = match durability {
@@ -149,7 +174,10 @@ fn open_writer(file: &Path, durability: Durability) -> Result<Connection> {
 }
 
 fn open_reader(file: &Path) -> Result<SqliteReader> {
-    let connection = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    let connection = Connection::open_with_flags(
+        file,
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
     configure(&connection, READER_CACHE_BYTES_MAX)?;
     Ok(SqliteReader::new(connection))
 }
@@ -167,8 +195,15 @@ fn configure(connection: &Connection, cache_bytes_max: usize) -> Result<()> {
 
 /// Makes an empty `file` that only its owner can read, unless it is there. SQLite gives the files beside it the same mode.
 fn create_private(file: &Path) -> Result<()> {
-    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(io_error("create", file, error)),
+    match OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(file)
+    {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+            Err(io_error("create", file, error))
+        }
         _ => Ok(()),
     }
 }
@@ -177,14 +212,17 @@ fn create_private(file: &Path) -> Result<()> {
 fn sync_created(file: &Path) -> Result<()> {
     let file = fs::canonicalize(file).map_err(|error| io_error("find", file, error))?;
     for path in file.ancestors().take(3) {
-        File::open(path).and_then(|opened| opened.sync_all()).map_err(|error| io_error("sync", path, error))?;
+        File::open(path)
+            .and_then(|opened| opened.sync_all())
+            .map_err(|error| io_error("sync", path, error))?;
     }
     Ok(())
 }
 
 /// Moves the whole log into the database, syncs it and empties the log. Readers may hold a part of it back: then `false`.
 fn checkpoint(connection: &Connection) -> Result<bool> {
-    let busy: i64 = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    let busy: i64 =
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
     Ok(busy == 0)
 }
 
@@ -193,7 +231,9 @@ fn checkpoint(connection: &Connection) -> Result<bool> {
 fn discard_failed(connection: &Connection) -> Result<()> {
     match checkpoint(connection)? {
         true => Ok(()),
-        false => Err(StoreError("a reader holds the log back that a failed commit must be removed from".to_owned())),
+        false => Err(StoreError(
+            "a reader holds the log back that a failed commit must be removed from".to_owned(),
+        )),
     }
 }
 

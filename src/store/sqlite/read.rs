@@ -7,7 +7,9 @@ use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 
 use crate::domain::account::{Account, Profile, ServiceRole};
 use crate::domain::conversation::{Conversation, ConversationKind, Group, Head, Pair};
-use crate::domain::ids::{AccountId, CommitNumber, ConversationId, MessageId, Position, Slot, TimeMs};
+use crate::domain::ids::{
+    AccountId, CommitNumber, ConversationId, MessageId, Position, Slot, TimeMs,
+};
 use crate::domain::member::Member;
 use crate::domain::message::{Dialect, Message, MessageKind};
 use crate::domain::token::{Token, TokenHash};
@@ -19,7 +21,8 @@ const ACCOUNT_MAX: &str = "SELECT max(id) FROM account";
 const CONVERSATION_MAX: &str = "SELECT max(id) FROM conversation";
 const MESSAGE_MAX: &str = "SELECT max(id) FROM message";
 
-const ACCOUNT: &str = "SELECT id, name, created_at, nick, avatar, terminal, role FROM account WHERE id = ?1";
+const ACCOUNT: &str =
+    "SELECT id, name, created_at, nick, avatar, terminal, role FROM account WHERE id = ?1";
 // The server, account 1, is not found by its name.
 const ACCOUNT_NAMED: &str = "SELECT id, name, created_at, nick, avatar, terminal, role FROM account WHERE name = ?1 AND id <> 1";
 
@@ -96,7 +99,10 @@ impl Reader for SqliteReader {
         let transaction = self.connection.transaction()?;
         // The first statement fixes what the transaction sees.
         let commit = newest_commit(&transaction)?;
-        read(&SqliteSnapshot { connection: &transaction, commit })
+        read(&SqliteSnapshot {
+            connection: &transaction,
+            commit,
+        })
     }
 }
 
@@ -115,7 +121,9 @@ pub(super) fn counters(connection: &Connection) -> Result<Counters> {
 }
 
 fn newest_commit(connection: &Connection) -> Result<CommitNumber> {
-    let found: i64 = connection.prepare_cached(COMMIT)?.query_row([], |row| row.get(0))?;
+    let found: i64 = connection
+        .prepare_cached(COMMIT)?
+        .query_row([], |row| row.get(0))?;
     Ok(CommitNumber(found.cast_unsigned()))
 }
 
@@ -125,11 +133,25 @@ struct SqliteSnapshot<'a> {
 }
 
 impl SqliteSnapshot<'_> {
-    fn one<T>(&self, sql: &str, params: impl Params, read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>) -> Result<Option<T>> {
-        Ok(self.connection.prepare_cached(sql)?.query_row(params, read).optional()?)
+    fn one<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>> {
+        Ok(self
+            .connection
+            .prepare_cached(sql)?
+            .query_row(params, read)
+            .optional()?)
     }
 
-    fn all<T>(&self, sql: &str, params: impl Params, read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>) -> Result<Vec<T>> {
+    fn all<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>> {
         let mut statement = self.connection.prepare_cached(sql)?;
         let rows = statement.query_map(params, read)?;
         Ok(rows.collect::<rusqlite::Result<Vec<T>>>()?)
@@ -158,7 +180,9 @@ impl Snapshot for SqliteSnapshot<'_> {
     }
 
     fn single(&self, pair: Pair) -> Result<Option<ConversationId>> {
-        self.one(SINGLE, [int(pair.low().0), int(pair.high().0)], |row| Ok(ConversationId(number(row, 0)?)))
+        self.one(SINGLE, [int(pair.low().0), int(pair.high().0)], |row| {
+            Ok(ConversationId(number(row, 0)?))
+        })
     }
 
     fn conversation(&self, id: ConversationId) -> Result<Option<Conversation>> {
@@ -177,12 +201,27 @@ impl Snapshot for SqliteSnapshot<'_> {
         self.all(MEMBERSHIPS, [int(account.0)], member)
     }
 
-    fn messages(&self, conversation: ConversationId, positions: RangeInclusive<u64>, order: Order, rows_max: usize) -> Result<Vec<Arc<Message>>> {
+    fn messages(
+        &self,
+        conversation: ConversationId,
+        positions: RangeInclusive<u64>,
+        order: Order,
+        rows_max: usize,
+    ) -> Result<Vec<Arc<Message>>> {
         let sql = match order {
             Order::OldestFirst => MESSAGES_OLDEST_FIRST,
             Order::NewestFirst => MESSAGES_NEWEST_FIRST,
         };
-        self.all(sql, [int(conversation.0), int(*positions.start()), int(*positions.end()), int(rows_max as u64)], message)
+        self.all(
+            sql,
+            [
+                int(conversation.0),
+                int(*positions.start()),
+                int(*positions.end()),
+                int(rows_max as u64),
+            ],
+            message,
+        )
     }
 
     fn messages_from_others(
@@ -192,12 +231,28 @@ impl Snapshot for SqliteSnapshot<'_> {
         positions: RangeInclusive<u64>,
         rows_max: usize,
     ) -> Result<Vec<Arc<Message>>> {
-        let range = [int(conversation.0), int(*positions.start()), int(*positions.end()), int(rows_max as u64), int(account.0)];
+        let range = [
+            int(conversation.0),
+            int(*positions.start()),
+            int(*positions.end()),
+            int(rows_max as u64),
+            int(account.0),
+        ];
         self.all(MESSAGES_FROM_OTHERS, range, message)
     }
 
-    fn message_named(&self, sender: AccountId, conversation: ConversationId, origin: Dialect, client_id: &str) -> Result<Option<Arc<Message>>> {
-        self.one(MESSAGE_NAMED, params![int(sender.0), int(conversation.0), origin as u8, client_id], message)
+    fn message_named(
+        &self,
+        sender: AccountId,
+        conversation: ConversationId,
+        origin: Dialect,
+        client_id: &str,
+    ) -> Result<Option<Arc<Message>>> {
+        self.one(
+            MESSAGE_NAMED,
+            params![int(sender.0), int(conversation.0), origin as u8, client_id],
+            message,
+        )
     }
 }
 
@@ -207,7 +262,11 @@ fn number(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
 
 /// A number in a column of codes that this program does not know: the file is damaged, or a newer program wrote it.
 fn unknown_code(column: usize, code: i64) -> rusqlite::Error {
-    rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Integer, Box::new(StoreError(format!("unknown code {code}"))))
+    rusqlite::Error::FromSqlConversionFailure(
+        column,
+        rusqlite::types::Type::Integer,
+        Box::new(StoreError(format!("unknown code {code}"))),
+    )
 }
 
 fn account(row: &Row<'_>) -> rusqlite::Result<Arc<Account>> {
@@ -218,17 +277,34 @@ fn account(row: &Row<'_>) -> rusqlite::Result<Arc<Account>> {
         Some(2) => Some(ServiceRole::Consultant),
         Some(code) => return Err(unknown_code(6, code)),
     };
-    let profile = Profile { nick: row.get(3)?, avatar: row.get(4)?, terminal: row.get(5)?, role };
-    Ok(Arc::new(Account { id: AccountId(number(row, 0)?), name: row.get(1)?, created_at: TimeMs(row.get(2)?), profile }))
+    let profile = Profile {
+        nick: row.get(3)?,
+        avatar: row.get(4)?,
+        terminal: row.get(5)?,
+        role,
+    };
+    Ok(Arc::new(Account {
+        id: AccountId(number(row, 0)?),
+        name: row.get(1)?,
+        created_at: TimeMs(row.get(2)?),
+        profile,
+    }))
 }
 
 fn token(row: &Row<'_>) -> rusqlite::Result<Token> {
-    Ok(Token { hash: TokenHash(row.get(0)?), account: AccountId(number(row, 1)?), used_at: TimeMs(row.get(2)?) })
+    Ok(Token {
+        hash: TokenHash(row.get(0)?),
+        account: AccountId(number(row, 1)?),
+        used_at: TimeMs(row.get(2)?),
+    })
 }
 
 fn conversation(row: &Row<'_>) -> rusqlite::Result<Conversation> {
     let pair = match (row.get::<_, Option<i64>>(2)?, row.get::<_, Option<i64>>(3)?) {
-        (Some(low), Some(high)) => Pair::new(AccountId(low.cast_unsigned()), AccountId(high.cast_unsigned())),
+        (Some(low), Some(high)) => Pair::new(
+            AccountId(low.cast_unsigned()),
+            AccountId(high.cast_unsigned()),
+        ),
         _ => None,
     };
     let kind = match pair {
@@ -245,10 +321,22 @@ fn conversation(row: &Row<'_>) -> rusqlite::Result<Conversation> {
     };
     let created_at = TimeMs(row.get(1)?);
     let head = match row.get::<_, Option<i64>>(11)? {
-        Some(position) => Head { position: Position(position.cast_unsigned()), message: MessageId(number(row, 12)?), at: TimeMs(row.get(13)?) },
-        None => Head { at: created_at, ..Head::default() },
+        Some(position) => Head {
+            position: Position(position.cast_unsigned()),
+            message: MessageId(number(row, 12)?),
+            at: TimeMs(row.get(13)?),
+        },
+        None => Head {
+            at: created_at,
+            ..Head::default()
+        },
     };
-    Ok(Conversation { id: ConversationId(number(row, 0)?), created_at, kind, head })
+    Ok(Conversation {
+        id: ConversationId(number(row, 0)?),
+        created_at,
+        kind,
+        head,
+    })
 }
 
 fn member(row: &Row<'_>) -> rusqlite::Result<Member> {
@@ -258,7 +346,9 @@ fn member(row: &Row<'_>) -> rusqlite::Result<Member> {
         slot: Slot(row.get(2)?),
         joined_at: TimeMs(row.get(3)?),
         joined_after: Position(number(row, 4)?),
-        left_after: row.get::<_, Option<i64>>(5)?.map(|position| Position(position.cast_unsigned())),
+        left_after: row
+            .get::<_, Option<i64>>(5)?
+            .map(|position| Position(position.cast_unsigned())),
         alias: row.get(6)?,
         read: Position(number(row, 7)?),
         sent: number(row, 8)?,

@@ -48,14 +48,33 @@ const PUT_MESSAGE: &str = "
 
 /// Every statement here, for the test that none of them scans a table.
 #[cfg(test)]
-pub(super) const STATEMENTS: [&str; 8] = [ADVANCE, PUT_ACCOUNT, PUT_TOKEN, END_TOKEN, PUT_SINGLE, PUT_GROUP, PUT_MEMBER, PUT_MESSAGE];
+pub(super) const STATEMENTS: [&str; 8] = [
+    ADVANCE,
+    PUT_ACCOUNT,
+    PUT_TOKEN,
+    END_TOKEN,
+    PUT_SINGLE,
+    PUT_GROUP,
+    PUT_MEMBER,
+    PUT_MESSAGE,
+];
 
 /// Stores `effects` as commit `number`, all or none.
-pub(super) fn commit(connection: &mut Connection, number: CommitNumber, effects: &[Effect]) -> Result<()> {
+pub(super) fn commit(
+    connection: &mut Connection,
+    number: CommitNumber,
+    effects: &[Effect],
+) -> Result<()> {
     let batch = Batch::new(effects);
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    if transaction.prepare_cached(ADVANCE)?.execute([int(number.0)])? != 1 {
-        return Err(StoreError(format!("commit {number} does not follow the last one")));
+    if transaction
+        .prepare_cached(ADVANCE)?
+        .execute([int(number.0)])?
+        != 1
+    {
+        return Err(StoreError(format!(
+            "commit {number} does not follow the last one"
+        )));
     }
     batch.write(&transaction)?;
     transaction.commit()?;
@@ -88,17 +107,29 @@ impl<'a> Batch<'a> {
         keep_last(&mut batch.accounts, |account| account.id);
         keep_last(&mut batch.tokens, |(hash, _)| *hash);
         keep_last(&mut batch.conversations, |conversation| conversation.id);
-        keep_last(&mut batch.members, |member| (member.account, member.conversation));
+        keep_last(&mut batch.members, |member| {
+            (member.account, member.conversation)
+        });
         keep_last(&mut batch.messages, |message| message.id);
         batch
     }
 
     fn write(&self, transaction: &Transaction<'_>) -> Result<()> {
-        self.accounts.iter().try_for_each(|account| put_account(transaction, account))?;
-        self.tokens.iter().try_for_each(|(hash, token)| put_token(transaction, *hash, *token))?;
-        self.conversations.iter().try_for_each(|conversation| put_conversation(transaction, conversation))?;
-        self.members.iter().try_for_each(|member| put_member(transaction, member))?;
-        self.messages.iter().try_for_each(|message| put_message(transaction, message))
+        self.accounts
+            .iter()
+            .try_for_each(|account| put_account(transaction, account))?;
+        self.tokens
+            .iter()
+            .try_for_each(|(hash, token)| put_token(transaction, *hash, *token))?;
+        self.conversations
+            .iter()
+            .try_for_each(|conversation| put_conversation(transaction, conversation))?;
+        self.members
+            .iter()
+            .try_for_each(|member| put_member(transaction, member))?;
+        self.messages
+            .iter()
+            .try_for_each(|message| put_message(transaction, message))
     }
 }
 
@@ -118,13 +149,25 @@ fn put_account(transaction: &Transaction<'_>, account: &Account) -> Result<()> {
     });
     let (nick, avatar, terminal) = (&*profile.nick, &*profile.avatar, &*profile.terminal);
     let mut put = transaction.prepare_cached(PUT_ACCOUNT)?;
-    put.execute(params![int(account.id.0), &*account.name, account.created_at.0, nick, avatar, terminal, role])?;
+    put.execute(params![
+        int(account.id.0),
+        &*account.name,
+        account.created_at.0,
+        nick,
+        avatar,
+        terminal,
+        role
+    ])?;
     Ok(())
 }
 
 fn put_token(transaction: &Transaction<'_>, hash: TokenHash, token: Option<&Token>) -> Result<()> {
     match token {
-        Some(token) => transaction.prepare_cached(PUT_TOKEN)?.execute(params![hash.0, int(token.account.0), token.used_at.0])?,
+        Some(token) => transaction.prepare_cached(PUT_TOKEN)?.execute(params![
+            hash.0,
+            int(token.account.0),
+            token.used_at.0
+        ])?,
         None => transaction.prepare_cached(END_TOKEN)?.execute([hash.0])?,
     };
     Ok(())
@@ -134,19 +177,26 @@ fn put_conversation(transaction: &Transaction<'_>, conversation: &Conversation) 
     let (id, created_at) = (int(conversation.id.0), conversation.created_at.0);
     match &conversation.kind {
         ConversationKind::Single(pair) => {
-            transaction.prepare_cached(PUT_SINGLE)?.execute(params![id, created_at, int(pair.low().0), int(pair.high().0)])?
+            transaction.prepare_cached(PUT_SINGLE)?.execute(params![
+                id,
+                created_at,
+                int(pair.low().0),
+                int(pair.high().0)
+            ])?
         }
-        ConversationKind::Group(group) => transaction.prepare_cached(PUT_GROUP)?.execute(params![
-            id,
-            created_at,
-            int(group.owner.0),
-            &*group.name,
-            &*group.image,
-            &*group.description,
-            group.jim_name.as_deref(),
-            group.member_count,
-            group.next_slot.0,
-        ])?,
+        ConversationKind::Group(group) => {
+            transaction.prepare_cached(PUT_GROUP)?.execute(params![
+                id,
+                created_at,
+                int(group.owner.0),
+                &*group.name,
+                &*group.image,
+                &*group.description,
+                group.jim_name.as_deref(),
+                group.member_count,
+                group.next_slot.0,
+            ])?
+        }
     };
     Ok(())
 }
