@@ -45,6 +45,19 @@ pub const VIEW_BYTES_MAX: usize = 256 * 1024;
 pub const VIEWS_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Most sessions that a shard remembers; others are looked up in the store.
 pub const SESSIONS_PER_SHARD_MAX: usize = 65_536;
+
+/// Most bytes of database pages that the writer keeps in memory.
+pub const STORE_CACHE_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Most bytes of database pages that each reader keeps in memory.
+pub const READER_CACHE_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// A commit that leaves the write-ahead log at this many pages of 8 KiB or more moves them into the database file.
+pub const WAL_CHECKPOINT_PAGES: usize = 1_000;
+/// The write-ahead log is cut back to this many bytes when it starts anew.
+pub const WAL_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// How long a connection to the database waits for another one that holds it, in milliseconds.
+pub const STORE_BUSY_MS_MAX: u64 = 5_000;
+
+const _: () = assert!(WAL_CHECKPOINT_PAGES * 8 * 1024 <= WAL_BYTES_MAX);
 /// Most bytes of each kind of row that the writer keeps in memory.
 pub const STATE_CACHE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Empty lines skipped before a request line (RFC 9112 §2.2 asks for at least one). Past it: 400.
