@@ -33,10 +33,6 @@ const _: () = assert!(MULTIPART_OVERHEAD_BYTES_MAX >= MESSAGE_BODY_BYTES_MAX);
 pub const TOKENS_PER_ACCOUNT_MAX: usize = 1_000;
 /// The use of a token is recorded when the last record is at least this old, in milliseconds.
 pub const TOKEN_TOUCH_MS_MIN: i64 = 60 * 60 * 1_000;
-/// A token ends when it was not used for this long, in milliseconds.
-pub const TOKEN_IDLE_MS_MAX: i64 = 7 * 24 * 60 * 60 * 1_000;
-/// Most members of a group.
-pub const GROUP_MEMBERS_MAX: usize = 2_000;
 /// Most rows of a list in an answer.
 pub const LIST_ROWS_MAX: usize = 1_000;
 /// Most rows of a page in an answer.
@@ -75,3 +71,101 @@ pub const SIGNATURE_AGE_S_MAX: i64 = 300;
 
 const _: () = assert!(BUYER_LIST_ROWS_MAX <= LIST_ROWS_MAX);
 const _: () = assert!(BUYER_UNREAD_ROWS_MAX <= LIST_ROWS_MAX);
+/// Most commands in one commit.
+pub const BATCH_COMMANDS_MAX: usize = 512;
+/// Most bytes of commands in one commit.
+pub const BATCH_BYTES_MAX: usize = 1024 * 1024;
+/// How often a command may wait for rows before it is refused as busy.
+pub const LOADS_PER_COMMAND_MAX: u32 = 8;
+/// Most commands of a shard that wait for their answers.
+pub const SHARD_COMMANDS_MAX: usize = 1_024;
+/// Most bytes of commands of a shard that wait for their answers.
+pub const SHARD_COMMAND_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Most entries in a shard's inbox before the writer starts no further batch.
+pub const INBOX_ENTRIES_MAX: usize = 4_096;
+/// A command is refused as busy when the oldest one has waited this long, in microseconds, and twice the last commit.
+pub const QUEUE_WAIT_US_MAX: u64 = 25_000;
+/// Bytes of the buffer into which a shard reads all its sockets.
+pub const RECEIVE_BUFFER_BYTES: usize = 64 * 1024;
+/// Most reads of one connection in one turn of its shard.
+pub const READS_PER_TURN_MAX: usize = 4;
+/// Most connections accepted from one listener in one turn.
+pub const ACCEPTS_PER_TURN_MAX: usize = 64;
+/// How long accepting rests when there are no more descriptors, in milliseconds.
+pub const ACCEPT_PAUSE_MS: u64 = 100;
+/// How long a refused client is read on, so that it can read why, in milliseconds.
+pub const LINGER_MS_MAX: u64 = 5_000;
+/// How many bytes of a refused client are read and thrown away.
+pub const LINGER_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// A connection whose peer takes nothing of what it is sent for this long is closed, in milliseconds.
+pub const WRITE_STALL_MS_MAX: u64 = 30_000;
+/// How long a body may take besides what its length needs at the smallest rate, in milliseconds.
+pub const BODY_GRACE_MS: u64 = 10_000;
+/// Most queries that wait for a reader.
+pub const QUERIES_WAITING_MAX: usize = 4_096;
+/// Buffers up to this many bytes are kept for the next connection that has something to write.
+pub const POOLED_BUFFER_BYTES_MAX: usize = 64 * 1024;
+/// Most such buffers.
+pub const POOLED_BUFFERS_MAX: usize = 256;
+
+const _: () = assert!(BATCH_COMMANDS_MAX <= SHARD_COMMANDS_MAX);
+const _: () = assert!(SHARD_COMMAND_BYTES_MAX >= 4 * BATCH_BYTES_MAX);
+const _: () = assert!(LINGER_BYTES_MAX >= UPLOAD_BYTES_MAX + MULTIPART_OVERHEAD_BYTES_MAX);
+/// Most event-loop threads (`--shards`).
+pub const SHARDS_MAX: usize = 64;
+/// Reader threads of the store (`--readers`).
+pub const READERS: usize = 2;
+/// Most reader threads of the store (`--readers`).
+pub const READERS_MAX: usize = 16;
+/// Most entries of an option that takes a list (`--listen`, `--app-key`, `--cors-origin`).
+pub const OPTION_ENTRIES_MAX: usize = 256;
+/// Shortest secret of an application in bytes.
+pub const APP_SECRET_BYTES_MIN: usize = 16;
+/// Longest secret of an application in bytes.
+pub const APP_SECRET_BYTES_MAX: usize = 256;
+/// Longest id of an application in bytes.
+pub const APP_ID_BYTES_MAX: usize = 64;
+/// Longest name of the field that plain text is wrapped in (`--jim-text-field`), in bytes.
+pub const TEXT_FIELD_BYTES_MAX: usize = 64;
+/// The most that `--upload-bytes-max` may allow.
+pub const UPLOAD_BYTES_CEILING: usize = 1024 * 1024 * 1024;
+/// Most members of a group.
+pub const GROUP_MEMBERS_MAX: usize = 2_000;
+/// The most that `--group-members-max` may allow.
+pub const GROUP_MEMBERS_CEILING: usize = 100_000;
+/// The most that `--connections-max` may allow.
+pub const CONNECTIONS_CEILING: usize = 10_000_000;
+/// Most bytes that wait to be sent on one connection. Past it the connection catches up from the store or is closed.
+pub const OUTBOX_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// The least that `--outbox-bytes-max` may allow: the largest answer.
+pub const OUTBOX_BYTES_MIN: usize = 1024 * 1024;
+/// The most that `--outbox-bytes-max` may allow.
+pub const OUTBOX_BYTES_CEILING: usize = 256 * 1024 * 1024;
+/// An outbox holds this many times the longest message body: eight pushes, each body grown up to eightfold by JSON inside JSON.
+pub const OUTBOX_MESSAGES_MIN: usize = 64;
+/// Seconds without use after which a token expires: seven days.
+pub const TOKEN_IDLE_TTL_S: u64 = 7 * 24 * 3600;
+/// The most that `--token-idle-ttl-s` may allow, in seconds: ten years.
+pub const TOKEN_IDLE_TTL_S_CEILING: u64 = 3650 * 24 * 3600;
+/// Seconds that an HTTP connection may stay idle between requests.
+pub const IDLE_TIMEOUT_S: u64 = 75;
+/// Seconds in which a request's header has to be complete.
+pub const HEADER_TIMEOUT_S: u64 = 10;
+/// Slowest sender of a body, in bytes per second.
+pub const BODY_RATE_MIN: usize = 1024;
+/// The most that `--body-rate-min` may demand, in bytes per second.
+pub const BODY_RATE_CEILING: usize = 1024 * 1024;
+/// Seconds of silence on a WebSocket after which a ping is sent.
+pub const WS_PING_AFTER_S: u64 = 60;
+/// Seconds of silence on a WebSocket after which it is closed.
+pub const WS_IDLE_TIMEOUT_S: u64 = 120;
+/// Seconds that connections have for their last answers when the server stops.
+pub const DRAIN_TIMEOUT_S: u64 = 10;
+/// The most that an option for a timeout of a connection may allow, in seconds: a day.
+pub const TIMEOUT_S_CEILING: u64 = 24 * 3600;
+
+const _: () = assert!(OUTBOX_BYTES_MAX >= OUTBOX_MESSAGES_MIN * MESSAGE_BODY_BYTES_MAX);
+const _: () =
+    assert!(OUTBOX_BYTES_MIN <= OUTBOX_BYTES_MAX && OUTBOX_BYTES_MAX <= OUTBOX_BYTES_CEILING);
+const _: () = assert!(UPLOAD_BYTES_MAX <= UPLOAD_BYTES_CEILING);
+const _: () = assert!(WS_IDLE_TIMEOUT_S > WS_PING_AFTER_S);

@@ -1,1 +1,360 @@
-//! conn
+//! A connection as a pure state machine: bytes and outcomes in, bytes and wants out. No sockets, no clock.
+//!
+//! ```text
+//! handle_bytes ──▶ http decoder ──▶ dialect call ──▶ Turn::wants (commands, queries, pages)
+//! handle_outcome ─▶ the call goes on ──▶ answer ──▶ outbox ──▶ output / handle_written
+//! ```
+//!
+//! Whoever owns it calls, in any order: [`Conn::handle_bytes`] with what was read, [`Conn::handle_outcome`] with what it wanted,
+//! [`Conn::handle_end`] when the peer sends no more, [`Conn::handle_timeout`] when [`Conn::deadline_ms`] has come and
+//! [`Conn::handle_drain`] when the server stops. After each of these it writes [`Conn::output`], reports with
+//! [`Conn::handle_written`], looks at [`Conn::closing`], and calls [`Conn::resume`] as long as [`Conn::has_unparsed_work`].
+
+mod http;
+mod outbox;
+#[cfg(test)]
+mod tests;
+
+pub use http::{CorsPolicy, HttpSettings};
+pub use outbox::{BufferPool, Outbox};
+
+use crate::dialect::{Ask, Outcome, Route, Settings};
+use crate::domain::desk::{Desk, SessionMemo};
+use crate::domain::ids::TimeMs;
+use crate::limits::{LINGER_BYTES_MAX, LINGER_MS_MAX, WRITE_STALL_MS_MAX};
+use crate::proto::http::Refusal;
+use crate::proto::http::date::ImfFixdate;
+use crate::proto::http::head::Method;
+
+/// What a connection may look at and use while it handles something: its shard's, for one turn.
+pub struct Turn<'a> {
+    /// What the shard has in memory.
+    pub desk: &'a mut Desk,
+    /// The operator's settings for the dialects.
+    pub settings: &'a Settings,
+    /// The operator's settings for HTTP.
+    pub http: &'a HttpSettings,
+    /// The wall clock.
+    pub now: TimeMs,
+    /// The monotonic clock in milliseconds.
+    pub now_ms: u64,
+    /// The wall clock as HTTP writes it.
+    pub date: &'a ImfFixdate,
+    /// Fills with bytes from the operating system's generator.
+    pub random: &'a mut dyn FnMut(&mut [u8]),
+    /// Where a call writes the body of its answer.
+    pub scratch: &'a mut Vec<u8>,
+    /// Buffers for what is to be written.
+    pub buffers: &'a mut BufferPool,
+    /// What the connection wants, for its owner to fetch or do.
+    pub wants: &'a mut Vec<Want>,
+    /// The calls that were answered.
+    pub finished: &'a mut Vec<Finished>,
+    /// Whether the server is stopping: every answer is the last of its connection.
+    pub draining: bool,
+}
+
+/// Something that a connection waits for.
+#[derive(Debug)]
+pub struct Want {
+    /// Names it in [`Conn::handle_outcome`].
+    pub call: u32,
+    /// What it is.
+    pub what: Wanted,
+}
+
+/// What a connection waits for.
+#[derive(Debug)]
+pub enum Wanted {
+    /// Of a dialect's call.
+    Ask(Ask),
+    /// A page: whatever is at a path that is no call.
+    Page(Box<PageRequest>),
+}
+
+/// A request for a path that is no call of a dialect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PageRequest {
+    /// `GET` or `HEAD`, or anything else, which a page that exists answers with 405.
+    pub method: Method,
+    /// The path, decoded, each repeated slash once.
+    pub path: String,
+    /// `If-None-Match`.
+    pub if_none_match: Option<Vec<u8>>,
+    /// `If-Range`.
+    pub if_range: Option<Vec<u8>>,
+    /// `Range`.
+    pub range: Option<Vec<u8>>,
+}
+
+/// A page, or why there is none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// The HTTP status.
+    pub status: u16,
+    /// The media type; empty for none.
+    pub content_type: &'static str,
+    /// `Cache-Control`; empty for none.
+    pub cache_control: &'static str,
+    /// Further header fields.
+    pub headers: Vec<(&'static str, String)>,
+    /// The content; for `HEAD` it is counted and not sent.
+    pub body: Vec<u8>,
+}
+
+/// What was wanted.
+#[derive(Debug)]
+pub enum Delivered {
+    /// To [`Wanted::Ask`].
+    Outcome(Outcome),
+    /// To [`Wanted::Page`].
+    Page(Page),
+}
+
+/// A call that was answered.
+#[derive(Clone, Copy)]
+pub struct Finished {
+    /// The call's name, or `None` for a page or for what could not be understood.
+    pub route: Option<&'static Route>,
+    /// How it ended.
+    pub status: u16,
+    /// What the dialect made of it.
+    pub result: crate::dialect::CallResult,
+    /// The monotonic clock when the request was complete, in milliseconds.
+    pub started_ms: u64,
+}
+
+/// How a connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closing {
+    /// It goes on.
+    Open,
+    /// When the output is written the sending side is shut, and what still comes is read and thrown away for a bounded while, so
+    /// that the peer can read the last answer. Then it is closed.
+    Lingering,
+    /// It is to be closed when the output is written.
+    AfterOutput,
+    /// It is to be closed at once.
+    Now,
+}
+
+/// The parts of a connection that its protocol works on.
+struct Side<'a, 'b> {
+    outbox: &'a mut Outbox,
+    memo: &'a mut SessionMemo,
+    closing: &'a mut Closing,
+    turn: &'a mut Turn<'b>,
+}
+
+/// How far a protocol came with some bytes.
+struct Parsed {
+    /// So many were understood.
+    taken: usize,
+    /// Whether the rest needs more behind it.
+    starved: bool,
+}
+
+/// A connection, from its first byte to its last.
+#[derive(Debug)]
+pub struct Conn {
+    http: http::Http,
+    /// Bytes that were read and not yet understood.
+    unparsed: Vec<u8>,
+    outbox: Outbox,
+    memo: SessionMemo,
+    closing: Closing,
+    /// Whether the peer sends no more.
+    ended: bool,
+    /// Whether the unparsed bytes are the beginning of something that needs more.
+    starved: bool,
+    /// The monotonic clock in milliseconds at which [`Conn::handle_timeout`] is due.
+    deadline_ms: u64,
+    /// Bytes thrown away while lingering.
+    discarded: u32,
+}
+
+impl Conn {
+    /// A connection that was accepted at `now_ms`.
+    pub fn new(now_ms: u64, http: &HttpSettings) -> Conn {
+        Conn {
+            http: http::Http::default(),
+            unparsed: Vec::new(),
+            outbox: Outbox::default(),
+            memo: SessionMemo::default(),
+            closing: Closing::Open,
+            ended: false,
+            starved: false,
+            deadline_ms: now_ms + http.idle_timeout_ms,
+            discarded: 0,
+        }
+    }
+
+    /// Takes bytes that were read.
+    pub fn handle_bytes(&mut self, data: &[u8], turn: &mut Turn<'_>) {
+        if self.closing != Closing::Open {
+            self.discarded = self
+                .discarded
+                .saturating_add(u32::try_from(data.len()).unwrap_or(u32::MAX));
+            if self.discarded as usize > LINGER_BYTES_MAX {
+                self.closing = Closing::Now;
+            }
+            return;
+        }
+        if self.unparsed.is_empty() {
+            let taken = self.parse(data, turn);
+            if self.closing == Closing::Open {
+                self.unparsed
+                    .extend_from_slice(data.get(taken..).unwrap_or_default());
+            }
+        } else {
+            self.unparsed.extend_from_slice(data);
+            self.resume(turn);
+        }
+        self.update_deadline(turn);
+    }
+
+    /// Goes on with bytes that were read before.
+    pub fn resume(&mut self, turn: &mut Turn<'_>) {
+        let mut unparsed = std::mem::take(&mut self.unparsed);
+        let taken = self.parse(&unparsed, turn);
+        if self.closing != Closing::Open || taken == unparsed.len() {
+            return self.update_deadline(turn);
+        }
+        unparsed.drain(..taken);
+        self.unparsed = unparsed;
+        self.update_deadline(turn);
+    }
+
+    /// Takes what the call of that number wanted. One that it did not wait for is ignored.
+    pub fn handle_outcome(&mut self, call: u32, delivered: Delivered, turn: &mut Turn<'_>) {
+        let mut side = Side {
+            outbox: &mut self.outbox,
+            memo: &mut self.memo,
+            closing: &mut self.closing,
+            turn,
+        };
+        self.http.handle_outcome(call, delivered, &mut side);
+        if self.has_unparsed_work(turn.http) {
+            self.resume(turn);
+        }
+        self.close_if_over();
+        self.update_deadline(turn);
+    }
+
+    /// The peer sends no more. What it asked for is still answered.
+    pub fn handle_end(&mut self) {
+        self.ended = true;
+        self.close_if_over();
+    }
+
+    /// The deadline has come.
+    pub fn handle_timeout(&mut self, turn: &mut Turn<'_>) {
+        if turn.now_ms < self.deadline_ms {
+            return;
+        }
+        let is_mid_request = self.http.is_mid_request(!self.unparsed.is_empty());
+        if self.closing != Closing::Open || !self.outbox.is_empty() || !is_mid_request {
+            self.closing = Closing::Now;
+            return;
+        }
+        let mut side = Side {
+            outbox: &mut self.outbox,
+            memo: &mut self.memo,
+            closing: &mut self.closing,
+            turn,
+        };
+        self.http
+            .refuse(&Refusal::new(408, "request came too slowly"), &mut side);
+        self.update_deadline(turn);
+    }
+
+    /// The server stops: the connection ends now, or with the answer under way.
+    pub fn handle_drain(&mut self) {
+        if !self.http.is_waiting() && self.closing == Closing::Open {
+            self.closing = Closing::AfterOutput;
+        }
+    }
+
+    /// Bytes to write.
+    pub fn output(&self) -> &[u8] {
+        self.outbox.bytes()
+    }
+
+    /// So many bytes of [`Conn::output`] were written.
+    pub fn handle_written(&mut self, count: usize, turn: &mut Turn<'_>) {
+        self.outbox.advance(count, turn.buffers);
+        if self.outbox.is_empty() && self.closing == Closing::AfterOutput {
+            self.closing = Closing::Now;
+        }
+        self.update_deadline(turn);
+    }
+
+    /// How it ends.
+    pub fn closing(&self) -> Closing {
+        self.closing
+    }
+
+    /// Whether what the peer sends should be read: not while an answer is awaited or too much waits to be written.
+    pub fn wants_read(&self, http: &HttpSettings) -> bool {
+        match self.closing {
+            Closing::Open => !self.ended && self.can_parse(http),
+            Closing::Lingering => !self.ended,
+            Closing::AfterOutput | Closing::Now => false,
+        }
+    }
+
+    /// Whether there are bytes that [`Conn::resume`] can do something with.
+    pub fn has_unparsed_work(&self, http: &HttpSettings) -> bool {
+        !self.unparsed.is_empty()
+            && !self.starved
+            && self.closing == Closing::Open
+            && self.can_parse(http)
+    }
+
+    /// When [`Conn::handle_timeout`] is due, by the monotonic clock in milliseconds; [`u64::MAX`] for never.
+    pub fn deadline_ms(&self) -> u64 {
+        self.deadline_ms
+    }
+
+    fn can_parse(&self, http: &HttpSettings) -> bool {
+        !self.http.is_waiting() && self.outbox.len() < http.outbox_bytes_max
+    }
+
+    fn parse(&mut self, data: &[u8], turn: &mut Turn<'_>) -> usize {
+        let mut taken = 0;
+        self.starved = false;
+        while self.closing == Closing::Open && self.can_parse(turn.http) && !self.starved {
+            let rest = data.get(taken..).unwrap_or_default();
+            let mut side = Side {
+                outbox: &mut self.outbox,
+                memo: &mut self.memo,
+                closing: &mut self.closing,
+                turn,
+            };
+            let parsed = self.http.parse(rest, &mut side);
+            taken += parsed.taken;
+            self.starved = parsed.starved;
+        }
+        taken
+    }
+
+    /// A peer that sends no more and has nothing to wait for is done.
+    fn close_if_over(&mut self) {
+        if self.ended && self.closing == Closing::Open && !self.http.is_waiting() {
+            self.closing = Closing::AfterOutput;
+        }
+        if self.ended && self.closing == Closing::Lingering && self.outbox.is_empty() {
+            self.closing = Closing::Now;
+        }
+    }
+
+    fn update_deadline(&mut self, turn: &Turn<'_>) {
+        self.deadline_ms = match self.closing {
+            Closing::Lingering | Closing::AfterOutput if self.outbox.is_empty() => {
+                self.deadline_ms.min(turn.now_ms + LINGER_MS_MAX)
+            }
+            _ if !self.outbox.is_empty() => turn.now_ms + WRITE_STALL_MS_MAX,
+            _ => self.http.deadline_ms(!self.unparsed.is_empty(), turn),
+        };
+    }
+}

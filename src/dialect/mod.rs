@@ -31,6 +31,7 @@ use crate::proto::http::head::Method;
 use crate::proto::http::request::Request;
 
 /// One call of an API.
+#[derive(Debug)]
 pub struct Route {
     /// Its name in the metrics, such as `buyer.sendMsg`.
     pub name: &'static str,
@@ -84,7 +85,9 @@ pub struct AppKey {
 
 impl std::fmt::Debug for AppKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("AppKey").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("AppKey")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -112,11 +115,41 @@ pub enum Step {
     Wait(Ask, Call),
 }
 
+/// How a call ended, for the metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallResult {
+    /// It did what was asked.
+    Ok,
+    /// What was asked cannot be done.
+    Refused,
+    /// The asker is not known, or not who they say.
+    Unauthorized,
+    /// Too much is waiting.
+    Busy,
+    /// The server failed.
+    Failed,
+}
+
+impl CallResult {
+    /// What an HTTP status says.
+    pub fn of_status(status: u16) -> CallResult {
+        match status {
+            ..400 => CallResult::Ok,
+            401 | 403 => CallResult::Unauthorized,
+            429 | 503 => CallResult::Busy,
+            400..500 => CallResult::Refused,
+            500.. => CallResult::Failed,
+        }
+    }
+}
+
 /// The head of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
     /// The HTTP status.
     pub status: u16,
+    /// How the call ended.
+    pub result: CallResult,
     /// The media type of the body.
     pub content_type: &'static str,
     /// Further header fields.
@@ -124,9 +157,14 @@ pub struct Response {
 }
 
 impl Response {
-    /// An answer without further header fields.
+    /// An answer without further header fields, whose result is what its status says.
     pub fn new(status: u16, content_type: &'static str) -> Response {
-        Response { status, content_type, headers: SmallVec::new() }
+        Response {
+            status,
+            result: CallResult::of_status(status),
+            content_type,
+            headers: SmallVec::new(),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ pub mod load;
 pub mod memory;
 pub mod query;
 pub mod sqlite;
+pub mod writer;
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;

@@ -29,6 +29,20 @@ pub enum Method {
 }
 
 impl Method {
+    /// Its name; empty for [`Method::Other`].
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+            Self::Options => "OPTIONS",
+            Self::Other => "",
+        }
+    }
+
     fn from_name(name: &str) -> Self {
         match name {
             "GET" => Self::Get,

@@ -1,0 +1,443 @@
+//! HTTP on a connection: one request at a time, in order, however late its answer comes.
+
+use crate::conn::{
+    Closing, Delivered, Finished, Page, PageRequest, Parsed, Side, Turn, Want, Wanted,
+};
+use crate::dialect::{self, Call, CallResult, Context, Route, Step, route};
+use crate::limits::{API_BODY_BYTES_MAX, BODY_GRACE_MS};
+use crate::proto::http::Refusal;
+use crate::proto::http::head::{Framing, Head, Method};
+use crate::proto::http::request::{Decoder, Event, Limits, Request};
+use crate::proto::http::response::{CONTINUE, Connection, Content, Response, encode_json};
+use crate::proto::http::target::decode_path;
+
+/// What an operator has settled for HTTP.
+#[derive(Clone, Debug)]
+pub struct HttpSettings {
+    /// How long a request's head may take, in milliseconds.
+    pub header_timeout_ms: u64,
+    /// How long a connection may stay without a request, in milliseconds.
+    pub idle_timeout_ms: u64,
+    /// The slowest sender of a body, in bytes a second.
+    pub body_rate_min: u64,
+    /// When so many bytes wait to be written, no further request is answered until the peer has taken some.
+    pub outbox_bytes_max: usize,
+    /// Whose pages may read answers.
+    pub cors: CorsPolicy,
+    /// What a request head may measure.
+    pub limits: Limits,
+}
+
+/// Which other origins' pages may read answers (the Fetch Standard's CORS protocol).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CorsPolicy {
+    /// None: only the same origin.
+    SameOrigin,
+    /// These.
+    Listed(Vec<String>),
+    /// All.
+    Any,
+}
+
+/// The HTTP side of a connection. Small while nothing is under way.
+#[derive(Debug, Default)]
+pub struct Http {
+    decoder: Decoder,
+    /// When the first byte of the request under way came, by the monotonic clock in milliseconds; 0 for none.
+    since_ms: u64,
+    /// Bytes of its body so far.
+    body_bytes: u64,
+    /// Calls begun; names the one that is waited for.
+    calls: u32,
+    waiting: Option<Box<Waiting>>,
+}
+
+struct Waiting {
+    /// `None` while a page is awaited.
+    call: Option<Call>,
+    answer: Answer,
+}
+
+impl std::fmt::Debug for Waiting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Waiting")
+            .field("answer", &self.answer)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What must be kept of a request until its answer is written.
+#[derive(Clone, Debug)]
+struct Answer {
+    route: Option<&'static Route>,
+    connection: Connection,
+    is_head: bool,
+    /// The origin whose page may read the answer: `*` or the request's.
+    allow_origin: Option<Box<str>>,
+    started_ms: u64,
+}
+
+impl Http {
+    /// Whether an answer is awaited.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.waiting.is_some()
+    }
+
+    /// Whether part of a request has come.
+    pub(super) fn is_mid_request(&self, has_unparsed: bool) -> bool {
+        has_unparsed || self.decoder.is_mid_request()
+    }
+
+    pub(super) fn deadline_ms(&self, has_unparsed: bool, turn: &Turn<'_>) -> u64 {
+        if self.is_waiting() {
+            u64::MAX
+        } else if self.decoder.held_bytes() > 0 {
+            self.since_ms + BODY_GRACE_MS + self.body_bytes * 1_000 / turn.http.body_rate_min.max(1)
+        } else if self.is_mid_request(has_unparsed) {
+            self.since_ms + turn.http.header_timeout_ms
+        } else {
+            turn.now_ms + turn.http.idle_timeout_ms
+        }
+    }
+
+    /// Takes the next request, or part of it, out of `data`.
+    pub(super) fn parse(&mut self, data: &[u8], side: &mut Side<'_, '_>) -> Parsed {
+        if !self.decoder.is_mid_request() {
+            self.since_ms = side.turn.now_ms;
+            self.body_bytes = 0;
+        }
+        let settings = side.turn.settings;
+        let body_max =
+            |head: &Head<'_>| match decode_path(head.path()).ok().and_then(|path| route(&path)) {
+                Some(route) => (route.body_bytes_max)(settings),
+                None => API_BODY_BYTES_MAX,
+            };
+        match self.decoder.decode(data, &side.turn.http.limits, body_max) {
+            Ok((taken, Event::NeedMore)) => {
+                self.body_bytes += taken as u64;
+                Parsed {
+                    taken,
+                    starved: true,
+                }
+            }
+            Ok((taken, Event::Continue)) => {
+                side.outbox
+                    .buffer(side.turn.buffers)
+                    .extend_from_slice(CONTINUE);
+                Parsed {
+                    taken,
+                    starved: false,
+                }
+            }
+            Ok((taken, Event::Request(request))) => {
+                self.waiting = handle_request(request, self.calls, side).map(Box::new);
+                self.calls = self.calls.wrapping_add(u32::from(self.waiting.is_some()));
+                Parsed {
+                    taken,
+                    starved: false,
+                }
+            }
+            Err(refusal) => {
+                self.refuse(&refusal, side);
+                Parsed {
+                    taken: 0,
+                    starved: false,
+                }
+            }
+        }
+    }
+
+    /// Takes what the call under way wanted.
+    pub(super) fn handle_outcome(
+        &mut self,
+        number: u32,
+        delivered: Delivered,
+        side: &mut Side<'_, '_>,
+    ) {
+        if number.wrapping_add(1) != self.calls {
+            return;
+        }
+        let Some(waiting) = self.waiting.take() else {
+            return;
+        };
+        let Waiting { call, answer } = *waiting;
+        match (call, delivered) {
+            (Some(call), Delivered::Outcome(outcome)) => {
+                side.turn.scratch.clear();
+                let step = call.resume(outcome, &mut context(side));
+                self.waiting = take_step(step, answer, self.calls, side).map(Box::new);
+                self.calls = self.calls.wrapping_add(u32::from(self.waiting.is_some()));
+            }
+            (None, Delivered::Page(page)) => write_page(&page, &answer, side),
+            (call, _) => self.waiting = Some(Box::new(Waiting { call, answer })),
+        }
+    }
+
+    /// Answers what cannot be understood. Nothing more is read as a request.
+    pub(super) fn refuse(&mut self, refusal: &Refusal, side: &mut Side<'_, '_>) {
+        let out = side.outbox.buffer(side.turn.buffers);
+        Response::refusal(refusal).encode(side.turn.date, out);
+        *side.closing = Closing::Lingering;
+        let result = CallResult::Refused;
+        side.turn.finished.push(Finished {
+            route: None,
+            status: refusal.status,
+            result,
+            started_ms: self.since_ms,
+        });
+    }
+}
+
+fn context<'a>(side: &'a mut Side<'_, '_>) -> Context<'a> {
+    let turn = &mut *side.turn;
+    Context {
+        desk: turn.desk,
+        memo: side.memo,
+        settings: turn.settings,
+        now: turn.now,
+        random: turn.random,
+        body: turn.scratch,
+    }
+}
+
+/// Begins to answer a request; gives what is to be kept if the answer must wait.
+fn handle_request(request: Request<'_>, number: u32, side: &mut Side<'_, '_>) -> Option<Waiting> {
+    let head = request.head();
+    let mut answer = Answer {
+        route: None,
+        connection: if side.turn.draining {
+            Connection::Close
+        } else {
+            Connection::for_request(head)
+        },
+        is_head: head.method() == Method::Head,
+        allow_origin: allow_origin(head, &side.turn.http.cors),
+        started_ms: side.turn.now_ms,
+    };
+    let Ok(path) = decode_path(head.path()) else {
+        write_refusal(400, "bad percent-encoding in the path", None, &answer, side);
+        return None;
+    };
+    if head.method() == Method::Other {
+        write_refusal(501, "method not implemented", None, &answer, side);
+        return None;
+    }
+    let Some(found) = route(&path) else {
+        let request = page_request(head, path.into_owned());
+        side.turn.wants.push(Want {
+            call: number,
+            what: Wanted::Page(Box::new(request)),
+        });
+        return Some(Waiting { call: None, answer });
+    };
+    answer.route = Some(found);
+    if head.method() == Method::Options {
+        write_options(found.methods, &answer, side);
+        return None;
+    }
+    if !found.methods.contains(&head.method()) {
+        write_refusal(
+            405,
+            "method not allowed",
+            Some(allow(found.methods)),
+            &answer,
+            side,
+        );
+        return None;
+    }
+    if found.length_required && head.framing() == Framing::Absent {
+        write_refusal(411, "length required", None, &answer, side);
+        return None;
+    }
+    side.turn.scratch.clear();
+    let step = (found.start)(&request, &mut context(side));
+    take_step(step, answer, number, side)
+}
+
+/// Writes the answer, or asks for what the call waits for.
+fn take_step(step: Step, answer: Answer, number: u32, side: &mut Side<'_, '_>) -> Option<Waiting> {
+    match step {
+        Step::Done(response) => {
+            write_response(&response, &answer, side);
+            None
+        }
+        Step::Wait(ask, call) => {
+            side.turn.wants.push(Want {
+                call: number,
+                what: Wanted::Ask(ask),
+            });
+            Some(Waiting {
+                call: Some(call),
+                answer,
+            })
+        }
+    }
+}
+
+fn page_request(head: &Head<'_>, path: String) -> PageRequest {
+    let field = |name| head.header(name).map(<[u8]>::to_vec);
+    PageRequest {
+        method: head.method(),
+        path,
+        if_none_match: field("if-none-match"),
+        if_range: field("if-range"),
+        range: field("range"),
+    }
+}
+
+fn write_response(response: &dialect::Response, answer: &Answer, side: &mut Side<'_, '_>) {
+    let is_plain = response.status == 200
+        && response.content_type == "application/json"
+        && response.headers.is_empty()
+        && answer.allow_origin.is_none();
+    if is_plain {
+        let connection = last_or(answer.connection, side);
+        let out = side.outbox.buffer(side.turn.buffers);
+        encode_json(side.turn.scratch, connection, side.turn.date, out);
+        finish(response.status, response.result, answer, connection, side);
+        return;
+    }
+    let headers: Vec<(&'static str, &str)> = response
+        .headers
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
+    let body = std::mem::take(side.turn.scratch);
+    write(
+        Response {
+            headers: &headers,
+            ..Response::new(response.status, response.content_type, &body)
+        },
+        response.result,
+        answer,
+        side,
+    );
+    *side.turn.scratch = body;
+}
+
+fn write_page(page: &Page, answer: &Answer, side: &mut Side<'_, '_>) {
+    let headers: Vec<(&'static str, &str)> = page
+        .headers
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
+    let response = Response {
+        status: page.status,
+        content_type: page.content_type,
+        cache_control: page.cache_control,
+        headers: &headers,
+        connection: answer.connection,
+        content: Content::Bytes(&page.body),
+    };
+    write(response, CallResult::of_status(page.status), answer, side);
+}
+
+fn write_refusal(
+    status: u16,
+    reason: &'static str,
+    allow: Option<String>,
+    answer: &Answer,
+    side: &mut Side<'_, '_>,
+) {
+    let headers: Vec<(&'static str, &str)> = allow
+        .iter()
+        .map(|methods| ("Allow", methods.as_str()))
+        .collect();
+    let response = Response {
+        headers: &headers,
+        ..Response::new(status, "text/plain; charset=utf-8", reason.as_bytes())
+    };
+    write(response, CallResult::Refused, answer, side);
+}
+
+/// `OPTIONS`, also as a preflight of the Fetch Standard's CORS protocol.
+fn write_options(methods: &[Method], answer: &Answer, side: &mut Side<'_, '_>) {
+    let allow = allow(methods);
+    let mut headers = vec![("Allow", allow.as_str())];
+    if answer.allow_origin.is_some() {
+        headers.push(("Access-Control-Allow-Methods", &allow));
+        headers.push((
+            "Access-Control-Allow-Headers",
+            "Authorization, Content-Type, Token",
+        ));
+        headers.push(("Access-Control-Max-Age", "600"));
+    }
+    write(
+        Response {
+            headers: &headers,
+            ..Response::new(204, "", b"")
+        },
+        CallResult::Ok,
+        answer,
+        side,
+    );
+}
+
+fn write(response: Response<'_>, result: CallResult, answer: &Answer, side: &mut Side<'_, '_>) {
+    let connection = last_or(answer.connection, side);
+    let mut headers = response.headers.to_vec();
+    if let Some(origin) = &answer.allow_origin {
+        headers.push(("Access-Control-Allow-Origin", origin));
+        headers.push(("Access-Control-Expose-Headers", "X-Msg-Id, X-Conv-Id"));
+        headers.push(("Vary", "Origin"));
+    }
+    let mut response = Response {
+        headers: &headers,
+        connection,
+        ..response
+    };
+    if answer.is_head {
+        response = response.without_content();
+    }
+    response.encode(side.turn.date, side.outbox.buffer(side.turn.buffers));
+    finish(response.status, result, answer, connection, side);
+}
+
+/// A server that stops answers for the last time on each connection, whatever was settled when the request came.
+fn last_or(connection: Connection, side: &Side<'_, '_>) -> Connection {
+    if side.turn.draining {
+        Connection::Close
+    } else {
+        connection
+    }
+}
+
+fn finish(
+    status: u16,
+    result: CallResult,
+    answer: &Answer,
+    connection: Connection,
+    side: &mut Side<'_, '_>,
+) {
+    if connection == Connection::Close {
+        *side.closing = Closing::Lingering;
+    }
+    side.turn.finished.push(Finished {
+        route: answer.route,
+        status,
+        result,
+        started_ms: answer.started_ms,
+    });
+}
+
+fn allow(methods: &[Method]) -> String {
+    let names = methods
+        .iter()
+        .map(|method| method.name())
+        .chain(std::iter::once("OPTIONS"));
+    names.collect::<Vec<_>>().join(", ")
+}
+
+fn allow_origin(head: &Head<'_>, cors: &CorsPolicy) -> Option<Box<str>> {
+    match cors {
+        CorsPolicy::SameOrigin => None,
+        CorsPolicy::Any => head.header("origin").map(|_| "*".into()),
+        CorsPolicy::Listed(origins) => {
+            let origin = head.header_str("origin")?;
+            origins
+                .iter()
+                .any(|listed| listed == origin)
+                .then(|| origin.into())
+        }
+    }
+}

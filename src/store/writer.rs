@@ -1,0 +1,343 @@
+//! The writer as a state machine: commands in, commits out. Its thread, channels and clock belong to the runtime.
+//!
+//! ```text
+//! handle(Submit) → needs → decide → apply ┐ staged, in order, until the batch ends
+//!                    └ missing rows: the command waits, poll_load gives what a reader must fetch, handle(Loaded) goes on
+//! commit() → the store's commit → Released: what to tell and what to answer
+//! ```
+//!
+//! Commands of one lane (a connection) run in the order in which they came: one that waits for rows holds those behind it.
+
+use std::collections::{HashMap, VecDeque};
+
+use crate::domain::command::{Command, Effect, Refusal, Reply};
+use crate::domain::decide::{Numbers, Policy, decide};
+use crate::domain::event::Told;
+use crate::domain::ids::{AccountId, CommitNumber, IdGenerator, TimeMs};
+use crate::domain::needs::{Key, Row, needs};
+use crate::domain::state::State;
+use crate::limits::{BATCH_BYTES_MAX, BATCH_COMMANDS_MAX, LOADS_PER_COMMAND_MAX};
+use crate::store::{Counters, Store, StoreError};
+
+/// A command on its way; `R` says to whom the answer goes.
+#[derive(Debug)]
+pub struct Submitted<R> {
+    /// What must stay in order: one number for each connection.
+    pub lane: u64,
+    /// What to do.
+    pub command: Command,
+    /// Where the answer goes.
+    pub reply_to: R,
+}
+
+/// Rows that a command waits for, to be read in a snapshot that is opened after this request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoadRequest {
+    /// Names the request in [`Loaded`].
+    pub id: u64,
+    /// What to read.
+    pub keys: Vec<Key>,
+}
+
+/// What a reader found.
+#[derive(Debug)]
+pub struct Loaded {
+    /// Of the request.
+    pub id: u64,
+    /// A row for each key, or why there is none.
+    pub rows: Result<Vec<Row>, StoreError>,
+}
+
+/// What a batch comes to.
+#[derive(Debug)]
+pub struct Released<R> {
+    /// The commit, if there was anything to commit.
+    pub commit: Option<CommitNumber>,
+    /// Who is told of what, in order; before the answers.
+    pub told: Vec<Told>,
+    /// The answers.
+    pub replies: Vec<(R, Result<Reply, Refusal>)>,
+    /// How many rows were stored.
+    pub effects: usize,
+    /// What the store could not do. If the commit failed, every answer is a refusal.
+    pub failures: Vec<StoreError>,
+}
+
+/// The sequencer: decides commands one after the other and commits them in batches.
+pub struct Writer<R> {
+    store: Box<dyn Store>,
+    policy: Policy,
+    state: State,
+    numbers: Numbers,
+    /// The newest commit.
+    commit: CommitNumber,
+    /// Whether the store must be opened again before anything else.
+    broken: bool,
+    /// Rises when what is in memory is thrown away: loads from before are void.
+    epoch: u64,
+    batch: Batch<R>,
+    waiting: HashMap<u64, Waiting<R>>,
+    /// Commands behind one that waits, by lane.
+    held: HashMap<u64, VecDeque<Submitted<R>>>,
+    requests: Vec<LoadRequest>,
+    next_load: u64,
+    failures: Vec<StoreError>,
+}
+
+struct Batch<R> {
+    effects: Vec<Effect>,
+    told: Vec<Told>,
+    replies: Vec<(R, Result<Reply, Refusal>)>,
+    commands: usize,
+    bytes: usize,
+}
+
+impl<R> Default for Batch<R> {
+    fn default() -> Batch<R> {
+        Batch {
+            effects: Vec::new(),
+            told: Vec::new(),
+            replies: Vec::new(),
+            commands: 0,
+            bytes: 0,
+        }
+    }
+}
+
+struct Waiting<R> {
+    submitted: Submitted<R>,
+    /// The newest commit when its rows were asked for.
+    asked_at: CommitNumber,
+    epoch: u64,
+    loads: u32,
+}
+
+impl<R> Writer<R> {
+    /// A writer over `store`, which it opens.
+    ///
+    /// # Errors
+    /// When the store cannot be opened.
+    pub fn open(mut store: Box<dyn Store>, policy: Policy) -> Result<Writer<R>, StoreError> {
+        let counters = store.open()?;
+        Ok(Writer {
+            store,
+            policy,
+            state: State::default(),
+            numbers: numbers_after(counters),
+            commit: counters.commit,
+            broken: false,
+            epoch: 0,
+            batch: Batch::default(),
+            waiting: HashMap::new(),
+            held: HashMap::new(),
+            requests: Vec::new(),
+            next_load: 0,
+            failures: Vec::new(),
+        })
+    }
+
+    /// The newest commit.
+    pub fn commit_number(&self) -> CommitNumber {
+        self.commit
+    }
+
+    /// Commands that wait for rows or stand behind one that does.
+    pub fn parked(&self) -> usize {
+        self.waiting.len() + self.held.values().map(VecDeque::len).sum::<usize>()
+    }
+
+    /// Whether the store takes commits.
+    pub fn is_healthy(&self) -> bool {
+        !self.broken
+    }
+
+    /// Whether the batch has reached its bounds and is to be committed.
+    pub fn is_batch_full(&self) -> bool {
+        self.batch.commands >= BATCH_COMMANDS_MAX || self.batch.bytes >= BATCH_BYTES_MAX
+    }
+
+    /// How many commands the batch holds.
+    pub fn batch_commands(&self) -> usize {
+        self.batch.commands
+    }
+
+    /// Takes a command into the batch, or lets it wait for what it needs.
+    pub fn handle_submitted(&mut self, submitted: Submitted<R>, now: TimeMs) {
+        match self.held.get_mut(&submitted.lane) {
+            Some(held) => held.push_back(submitted),
+            None => {
+                let lane = submitted.lane;
+                if !self.run(submitted, 0, now) {
+                    self.held.insert(lane, VecDeque::new());
+                }
+            }
+        }
+    }
+
+    /// Takes the rows that a command waits for, and goes on with it and those behind it.
+    pub fn handle_loaded(&mut self, loaded: Loaded, now: TimeMs) {
+        let Some(waiting) = self.waiting.remove(&loaded.id) else {
+            return;
+        };
+        let lane = waiting.submitted.lane;
+        match loaded.rows {
+            Ok(rows) if waiting.epoch == self.epoch => {
+                rows.into_iter().for_each(|row| self.state.insert(row))
+            }
+            Ok(_) => {}
+            Err(error) => {
+                self.answer(waiting.submitted.reply_to, Err(Refusal::Failure));
+                self.failures.push(error);
+                self.go_on(lane, now);
+                return;
+            }
+        }
+        if self.run(waiting.submitted, waiting.loads, now) {
+            self.go_on(lane, now);
+        }
+    }
+
+    /// The next rows to read.
+    pub fn poll_load(&mut self) -> Option<LoadRequest> {
+        self.requests.pop()
+    }
+
+    fn go_on(&mut self, lane: u64, now: TimeMs) {
+        while let Some(next) = self.held.get_mut(&lane).and_then(VecDeque::pop_front) {
+            if !self.run(next, 0, now) {
+                return;
+            }
+        }
+        self.held.remove(&lane);
+    }
+
+    /// Stages a command; `false` when it must wait for rows.
+    fn run(&mut self, submitted: Submitted<R>, loads: u32, now: TimeMs) -> bool {
+        if self.broken {
+            self.answer(submitted.reply_to, Err(Refusal::Failure));
+            return true;
+        }
+        let facts = match needs(&submitted.command, &mut self.state) {
+            Ok(facts) => facts,
+            Err(_) if loads >= LOADS_PER_COMMAND_MAX => {
+                self.answer(submitted.reply_to, Err(Refusal::Busy));
+                return true;
+            }
+            Err(keys) => {
+                self.next_load += 1;
+                let id = self.next_load;
+                self.requests.push(LoadRequest { id, keys });
+                self.waiting.insert(
+                    id,
+                    Waiting {
+                        submitted,
+                        asked_at: self.commit,
+                        epoch: self.epoch,
+                        loads: loads + 1,
+                    },
+                );
+                return false;
+            }
+        };
+        match decide(
+            &submitted.command,
+            facts,
+            &mut self.numbers,
+            &self.policy,
+            now,
+        ) {
+            Ok(decision) => {
+                self.state
+                    .apply(&decision.effects, CommitNumber(self.commit.0 + 1));
+                self.batch.effects.extend(decision.effects);
+                self.batch.told.extend(decision.told);
+                self.batch.bytes += command_bytes(&submitted.command);
+                self.answer(submitted.reply_to, Ok(decision.reply));
+            }
+            Err(refusal) => self.answer(submitted.reply_to, Err(refusal)),
+        }
+        true
+    }
+
+    fn answer(&mut self, reply_to: R, reply: Result<Reply, Refusal>) {
+        self.batch.commands += 1;
+        self.batch.replies.push((reply_to, reply));
+    }
+
+    /// Ends the batch: commits it and gives what may leave now.
+    ///
+    /// If the commit fails the whole batch is refused, memory is dropped and the store opened again; as long as that fails, so does
+    /// every command.
+    pub fn commit(&mut self) -> Released<R> {
+        let batch = std::mem::take(&mut self.batch);
+        let mut released = Released {
+            commit: None,
+            told: batch.told,
+            replies: batch.replies,
+            effects: batch.effects.len(),
+            failures: std::mem::take(&mut self.failures),
+        };
+        if self.broken {
+            released.failures.extend(self.reopen().err());
+        }
+        if batch.effects.is_empty() {
+            return released;
+        }
+        let number = CommitNumber(self.commit.0 + 1);
+        match self.store.commit(number, &batch.effects) {
+            Ok(()) => {
+                self.commit = number;
+                released.commit = Some(number);
+                let floor = self.waiting.values().map(|waiting| waiting.asked_at).min();
+                self.state.shrink(floor.unwrap_or(number));
+            }
+            Err(error) => {
+                released.failures.push(error);
+                released.told.clear();
+                released
+                    .replies
+                    .iter_mut()
+                    .for_each(|(_, reply)| *reply = Err(Refusal::Failure));
+                self.broken = true;
+                released.failures.extend(self.reopen().err());
+            }
+        }
+        released
+    }
+
+    fn reopen(&mut self) -> Result<(), StoreError> {
+        self.state = State::default();
+        self.epoch += 1;
+        let counters = self.store.open()?;
+        self.numbers = numbers_after(counters);
+        self.commit = counters.commit;
+        self.broken = false;
+        Ok(())
+    }
+
+    /// Leaves the store tidy. Everything committed is stored in any case.
+    ///
+    /// # Errors
+    /// When the store could not finish.
+    pub fn close(mut self) -> Result<(), StoreError> {
+        self.store.close()
+    }
+}
+
+fn numbers_after(counters: Counters) -> Numbers {
+    Numbers {
+        account: counters.account.max(AccountId::SERVER),
+        conversation: counters.conversation,
+        ids: IdGenerator::new(0, counters.message),
+    }
+}
+
+fn command_bytes(command: &Command) -> usize {
+    let body = match command {
+        Command::Send(send) => {
+            send.body.len() + send.attributes.as_ref().map_or(0, |text| text.len())
+        }
+        _ => 0,
+    };
+    size_of::<Command>() + body
+}
