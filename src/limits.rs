@@ -70,6 +70,20 @@ pub const TRAILER_BYTES_MAX: usize = 4 * 1024;
 pub const MULTIPART_HEADER_BYTES_MAX: usize = 4 * 1024;
 /// Most header fields in one part of a multipart body.
 pub const MULTIPART_HEADER_COUNT_MAX: usize = 16;
+
+/// Longest name of a JSONP callback in bytes. Past it: 400.
+pub const JSONP_NAME_BYTES_MAX: usize = 64;
+/// Longest name that a buyer may register, in characters.
+pub const BUYER_NAME_CHARS_MAX: usize = 64;
+/// Most conversations in one of `buyer`'s lists.
+pub const BUYER_LIST_ROWS_MAX: usize = 100;
+/// Most messages that `buyer`'s getMsg returns and marks as read.
+pub const BUYER_UNREAD_ROWS_MAX: usize = 200;
+/// How far the time of a signed login may lie from the server's, either way, in seconds.
+pub const SIGNATURE_AGE_S_MAX: i64 = 300;
+
+const _: () = assert!(BUYER_LIST_ROWS_MAX <= LIST_ROWS_MAX);
+const _: () = assert!(BUYER_UNREAD_ROWS_MAX <= LIST_ROWS_MAX);
 /// Most commands in one commit.
 pub const BATCH_COMMANDS_MAX: usize = 512;
 /// Most bytes of commands in one commit.

@@ -8,8 +8,15 @@
 //!                                              → Step::Wait(ask, call) … call.resume(outcome, context) → Step …
 //! ```
 
+pub mod auth;
 pub mod buyer;
+pub mod json;
+pub mod kinds;
+pub mod params;
+pub mod random;
+pub mod time;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -146,7 +153,7 @@ pub struct Response {
     /// The media type of the body.
     pub content_type: &'static str,
     /// Further header fields.
-    pub headers: SmallVec<[(&'static str, String); 2]>,
+    pub headers: SmallVec<[(&'static str, Cow<'static, str>); 2]>,
 }
 
 impl Response {
