@@ -193,3 +193,7 @@ pub const UPLOADS_WAITING_BYTES_MAX: usize = 128 * 1024 * 1024;
 
 /// Longest name of an uploaded file in bytes, its extension included.
 pub const UPLOAD_NAME_BYTES_MAX: usize = 64;
+/// Most files and long queries that wait for a reader.
+pub const FILES_WAITING_MAX: usize = 256;
+/// Descriptors that are kept for files when connections are counted.
+pub const SPARE_DESCRIPTORS: usize = 64;

@@ -92,7 +92,11 @@ pub struct Inbox {
 impl Inbox {
     /// An empty inbox whose shard is woken by `waker`.
     pub fn new(waker: Waker) -> Inbox {
-        Inbox { entries: Mutex::new(Vec::new()), woken: AtomicBool::new(false), waker }
+        Inbox {
+            entries: Mutex::new(Vec::new()),
+            woken: AtomicBool::new(false),
+            waker,
+        }
     }
 
     /// Adds an entry. The shard looks when it is woken, or when it looks for another cause.

@@ -12,7 +12,9 @@ use crate::conn::{Page, PageRequest};
 use crate::dialect::Upload;
 use crate::domain::command::Refusal;
 use crate::domain::query::{Answered, Query};
-use crate::media::MediaStore;
+use crate::media::serve::FileRequest;
+use crate::media::store::MediaStore;
+use crate::proto::http::head::Method;
 use crate::runtime::inbox::{CallKey, Entry, Question};
 use crate::runtime::shared::Shared;
 use crate::runtime::writer::ToWriter;
@@ -105,14 +107,26 @@ impl ReaderThread {
         });
         let rows = read.and(rows);
         // The channel holds every load that can be under way; a writer that is gone needs no answer.
-        let _ = self.writer.send(ToWriter::Loaded(Loaded { id: request.id, rows }));
+        let _ = self.writer.send(ToWriter::Loaded(Loaded {
+            id: request.id,
+            rows,
+        }));
     }
 
     fn question(&mut self, question: Question, queue: ReaderQueue) {
         let begun = Instant::now();
-        let result = self.answer(&question.query).map_err(|error| self.failed(&error));
-        self.recorder.time(Histogram::QueryDuration(queue), begun.elapsed());
-        self.reply(question.shard, Entry::Read { purpose: question.purpose, result });
+        let result = self
+            .answer(&question.query)
+            .map_err(|error| self.failed(&error));
+        self.recorder
+            .time(Histogram::QueryDuration(queue), begun.elapsed());
+        self.reply(
+            question.shard,
+            Entry::Read {
+                purpose: question.purpose,
+                result,
+            },
+        );
     }
 
     fn answer(&mut self, asked: &Query) -> Result<Answered> {
@@ -127,7 +141,11 @@ impl ReaderThread {
     fn heavy(&mut self, task: Heavy) {
         match task {
             Heavy::Query(question) => self.question(question, ReaderQueue::Heavy),
-            Heavy::Save { shard, call, upload } => {
+            Heavy::Save {
+                shard,
+                call,
+                upload,
+            } => {
                 let bytes = upload.bytes.len();
                 let saved = self.media.save(&upload.name, &upload.bytes);
                 self.shared.upload_bytes.fetch_sub(bytes, Ordering::Relaxed);
@@ -135,18 +153,50 @@ impl ReaderThread {
                     self.recorder.count(Counter::Uploads, 1);
                     self.recorder.count(Counter::UploadBytes, bytes as u64);
                 }
-                let saved = saved.map_err(|error| self.failed(&StoreError(format!("keeping an upload: {error}"))));
+                let saved = saved.map_err(|error| {
+                    self.failed(&StoreError(format!("keeping an upload: {error}")))
+                });
                 self.reply(shard, Entry::Saved(call, saved));
             }
-            Heavy::Serve { shard, call, name, request } => {
-                let page = self.media.serve(&name, &request);
+            Heavy::Serve {
+                shard,
+                call,
+                name,
+                request,
+            } => {
+                let page = self.serve(&name, &request);
                 self.reply(shard, Entry::Page(call, page));
             }
         }
     }
 
+    fn serve(&self, name: &str, request: &PageRequest) -> Page {
+        let asked = FileRequest {
+            name,
+            method: request.method,
+            if_none_match: request.if_none_match.as_deref(),
+            if_range: request.if_range.as_deref(),
+            range: request.range.as_deref(),
+        };
+        match self.media.serve(&asked) {
+            Ok(file) => Page {
+                status: file.status,
+                content_type: file.content_type,
+                cache_control: file.cache_control,
+                headers: file.headers,
+                head_length: (request.method == Method::Head).then_some(file.length),
+                body: file.content,
+            },
+            Err(error) => {
+                self.failed(&StoreError(format!("serving an upload: {error}")));
+                Page::text(500, "the file cannot be read")
+            }
+        }
+    }
+
     fn failed(&self, error: &StoreError) -> Refusal {
-        self.shared.log(LogLevel::Error, &format!("a reader failed: {error}"));
+        self.shared
+            .log(LogLevel::Error, &format!("a reader failed: {error}"));
         Refusal::Failure
     }
 

@@ -20,7 +20,9 @@ pub struct Sessions {
 
 impl Default for Sessions {
     fn default() -> Sessions {
-        Sessions { stripes: (0..SESSION_STRIPES).map(|_| Mutex::default()).collect() }
+        Sessions {
+            stripes: (0..SESSION_STRIPES).map(|_| Mutex::default()).collect(),
+        }
     }
 }
 
@@ -47,7 +49,11 @@ impl Sessions {
 
     /// The shards that look after `account`, one bit each.
     pub fn shards(&self, account: AccountId) -> u64 {
-        self.stripe(account).lock().get(&account).copied().unwrap_or(0)
+        self.stripe(account)
+            .lock()
+            .get(&account)
+            .copied()
+            .unwrap_or(0)
     }
 }
 

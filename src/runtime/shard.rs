@@ -11,14 +11,17 @@ use mio::event::Event;
 use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Token};
 
-use crate::admin::metrics::{CallCounter, CloseReason, Counter, Gauge, Histogram, Recorder};
+use crate::admin::metrics::{CloseReason, Counter, Gauge, Histogram, Outcome, Recorder};
 use crate::config::LogLevel;
-use crate::conn::{BufferPool, Closing, Conn, Delivered, Finished, HttpSettings, Turn, Want};
-use crate::dialect::Settings;
+use crate::conn::{
+    BufferPool, Cause, Closing, Conn, Delivered, Finished, HttpSettings, Turn, Want,
+};
+use crate::dialect::{CallResult, Settings};
 use crate::domain::desk::Desk;
 use crate::domain::ids::{AccountId, TimeMs};
 use crate::limits::{
-    ACCEPT_PAUSE_MS, ACCEPTS_PER_TURN_MAX, READS_PER_TURN_MAX, RECEIVE_BUFFER_BYTES, SHARD_BODY_BYTES_MAX,
+    ACCEPT_PAUSE_MS, ACCEPTS_PER_TURN_MAX, READS_PER_TURN_MAX, RECEIVE_BUFFER_BYTES,
+    SHARD_BODY_BYTES_MAX,
 };
 use crate::proto::http::date::{ImfFixdate, imf_fixdate};
 use crate::runtime::inbox::{CallKey, CommandSlot, Entry, Question};
@@ -153,8 +156,16 @@ impl Shard {
     pub fn new(parts: Parts) -> io::Result<Shard> {
         let mut listeners = Vec::new();
         for (place, mut socket) in parts.listeners.into_iter().enumerate() {
-            parts.poll.registry().register(&mut socket, Token(LISTENERS - place), Interest::READABLE)?;
-            listeners.push(Listener { socket, is_ready: false, paused_until_ms: 0 });
+            parts.poll.registry().register(
+                &mut socket,
+                Token(LISTENERS - place),
+                Interest::READABLE,
+            )?;
+            listeners.push(Listener {
+                socket,
+                is_ready: false,
+                paused_until_ms: 0,
+            });
         }
         let desk = Desk::new(parts.views_bytes_max, parts.settings.token_idle_ms_max);
         let now_ms = parts.shared.now_us() / 1_000;
@@ -210,7 +221,8 @@ impl Shard {
         if let Err(error) = self.poll.poll(events, self.poll_timeout())
             && error.kind() != io::ErrorKind::Interrupted
         {
-            self.shared.log(LogLevel::Error, &format!("polling: {error}"));
+            self.shared
+                .log(LogLevel::Error, &format!("polling: {error}"));
         }
         let begun = Instant::now();
         self.update_clock();
@@ -231,14 +243,23 @@ impl Shard {
     }
 
     fn poll_timeout(&self) -> Option<Duration> {
-        let accepting = self.listeners.iter().any(|listener| listener.is_ready && listener.paused_until_ms <= self.now_ms);
+        let accepting = self
+            .listeners
+            .iter()
+            .any(|listener| listener.is_ready && listener.paused_until_ms <= self.now_ms);
         if !self.ready.is_empty() || accepting {
             return Some(Duration::ZERO);
         }
-        let paused = self.listeners.iter().filter(|listener| listener.is_ready).map(|listener| listener.paused_until_ms);
+        let paused = self
+            .listeners
+            .iter()
+            .filter(|listener| listener.is_ready)
+            .map(|listener| listener.paused_until_ms);
         let draining = self.draining_since.map(|_| self.now_ms + 50);
         let next_ms = paused.chain(draining).chain(self.wheel.next_ms()).min()?;
-        Some(Duration::from_millis(next_ms.saturating_sub(self.shared.now_us() / 1_000)))
+        Some(Duration::from_millis(
+            next_ms.saturating_sub(self.shared.now_us() / 1_000),
+        ))
     }
 
     fn update_clock(&mut self) {
@@ -256,19 +277,29 @@ impl Shard {
         if token == WAKER {
             return;
         }
-        if let Some(listener) = LISTENERS.checked_sub(token.0).and_then(|place| self.listeners.get_mut(place)) {
+        if let Some(listener) = LISTENERS
+            .checked_sub(token.0)
+            .and_then(|place| self.listeners.get_mut(place))
+        {
             listener.is_ready = true;
             return;
         }
-        let key = Key { slot: token.0 as u32, generation: (token.0 >> u32::BITS) as u32 };
-        let Some(peer) = self.peers.get_mut(key) else { return };
+        let key = Key {
+            slot: token.0 as u32,
+            generation: (token.0 >> u32::BITS) as u32,
+        };
+        let Some(peer) = self.peers.get_mut(key) else {
+            return;
+        };
         if event.is_readable() || event.is_read_closed() || event.is_error() {
             peer.readable = true;
             peer.read_closed |= event.is_read_closed() || event.is_error();
             self.make_ready(key);
         }
         if event.is_writable() {
-            let Some(peer) = self.peers.get_mut(key) else { return };
+            let Some(peer) = self.peers.get_mut(key) else {
+                return;
+            };
             peer.writable = true;
             if !peer.conn.output().is_empty() {
                 self.make_dirty(key);
@@ -279,7 +310,8 @@ impl Shard {
     fn make_ready(&mut self, key: Key) {
         if let Some(peer) = self.peers.get_mut(key)
             && !peer.is_ready
-            && (peer.conn.has_unparsed_work(&self.http) || (peer.readable && peer.conn.wants_read(&self.http)))
+            && (peer.conn.has_unparsed_work(&self.http)
+                || (peer.readable && peer.conn.wants_read(&self.http)))
         {
             peer.is_ready = true;
             self.ready.push_back(key);
@@ -325,7 +357,9 @@ impl Shard {
     fn accept(&mut self, place: usize) {
         for _ in 0..ACCEPTS_PER_TURN_MAX {
             let now_ms = self.now_ms;
-            let Some(listener) = self.listeners.get_mut(place) else { return };
+            let Some(listener) = self.listeners.get_mut(place) else {
+                return;
+            };
             if !listener.is_ready || listener.paused_until_ms > now_ms {
                 return;
             }
@@ -338,7 +372,10 @@ impl Shard {
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
                     listener.paused_until_ms = now_ms + ACCEPT_PAUSE_MS;
-                    self.shared.log(LogLevel::Warn, &format!("accepting rests for {ACCEPT_PAUSE_MS} ms: {error}"));
+                    self.shared.log(
+                        LogLevel::Warn,
+                        &format!("accepting rests for {ACCEPT_PAUSE_MS} ms: {error}"),
+                    );
                     return;
                 }
             }
@@ -349,7 +386,8 @@ impl Shard {
         self.recorder.count(Counter::ConnectionsAccepted, 1);
         if self.shared.connections.fetch_add(1, Ordering::Relaxed) >= self.connections_max {
             self.shared.connections.fetch_sub(1, Ordering::Relaxed);
-            self.recorder.count(Counter::ConnectionsClosed(CloseReason::Overload), 1);
+            self.recorder
+                .count(Counter::ConnectionsClosed(CloseReason::Overload), 1);
             return;
         }
         // Without it answers wait for acknowledgements; a socket that refuses it works all the same.
@@ -370,7 +408,10 @@ impl Shard {
         self.recorder.add(Gauge::ConnectionsOpen, 1);
         let token = Token((key.generation as usize) << u32::BITS | key.slot as usize);
         let registry = self.poll.registry();
-        let registered = self.peers.get_mut(key).map(|peer| peer.transport.register(registry, token));
+        let registered = self
+            .peers
+            .get_mut(key)
+            .map(|peer| peer.transport.register(registry, token));
         match registered {
             Some(Ok(())) if key.generation < GENERATION_MAX => {
                 self.set_timer(key);
@@ -383,7 +424,9 @@ impl Shard {
     /// Serves each connection that was ready when the turn began, once.
     fn serve_ready(&mut self) {
         for _ in 0..self.ready.len() {
-            let Some(key) = self.ready.pop_front() else { return };
+            let Some(key) = self.ready.pop_front() else {
+                return;
+            };
             if let Some(peer) = self.peers.get_mut(key) {
                 peer.is_ready = false;
                 self.serve(key);
@@ -400,7 +443,9 @@ impl Shard {
         });
         for _ in 0..READS_PER_TURN_MAX {
             let http = Arc::clone(&self.http);
-            let Some(peer) = self.peers.get_mut(key) else { return };
+            let Some(peer) = self.peers.get_mut(key) else {
+                return;
+            };
             if !peer.readable || !peer.conn.wants_read(&http) {
                 break;
             }
@@ -429,7 +474,9 @@ impl Shard {
 
     /// The bodies under way share a bound: who needs more than is left is refused.
     fn bound_bodies(&mut self, key: Key) {
-        let Some(peer) = self.peers.get_mut(key) else { return };
+        let Some(peer) = self.peers.get_mut(key) else {
+            return;
+        };
         let held = peer.conn.held_bytes();
         self.body_bytes = self.body_bytes - peer.body_bytes + held;
         peer.body_bytes = held;
@@ -451,7 +498,9 @@ impl Shard {
         self.wheel.poll(self.now_ms, &mut due);
         for key in due.drain(..) {
             let now_ms = self.now_ms;
-            let Some(peer) = self.peers.get_mut(key) else { continue };
+            let Some(peer) = self.peers.get_mut(key) else {
+                continue;
+            };
             if peer.timer_ms > now_ms {
                 continue;
             }
@@ -489,12 +538,15 @@ impl Shard {
     }
 
     fn is_over(&self) -> bool {
-        self.draining_since.is_some_and(|since| self.peers.is_empty() || since.elapsed() >= self.drain_timeout)
+        self.draining_since
+            .is_some_and(|since| self.peers.is_empty() || since.elapsed() >= self.drain_timeout)
     }
 
     /// Lets a connection handle something, then sees to what came of it.
     pub(super) fn with_conn(&mut self, key: Key, handle: impl FnOnce(&mut Conn, &mut Turn<'_>)) {
-        let Some(peer) = self.peers.get_mut(key) else { return };
+        let Some(peer) = self.peers.get_mut(key) else {
+            return;
+        };
         let mut turn = Turn {
             desk: &mut self.desk,
             settings: &self.settings,
@@ -519,19 +571,30 @@ impl Shard {
             self.set_timer(key);
         }
         for finished in self.finished.drain(..) {
-            let call = finished.route.and_then(|route| self.calls.get(route.name)).copied();
+            let call = finished
+                .route
+                .and_then(|route| self.calls.get(route.name))
+                .copied();
             let took = Duration::from_millis(self.now_ms.saturating_sub(finished.started_ms));
             self.recorder.request(call, outcome(&finished), took);
         }
         while let Some(want) = self.wants.pop() {
-            self.want(CallKey { conn: key, call: want.call }, want.what);
+            self.want(
+                CallKey {
+                    conn: key,
+                    call: want.call,
+                },
+                want.what,
+            );
         }
     }
 
     /// Hands over what was wanted, which may lead to further wants.
     fn deliver(&mut self) {
         while let Some((call, delivered)) = self.delivered.pop_front() {
-            self.with_conn(call.conn, |conn, turn| conn.handle_outcome(call.call, delivered, turn));
+            self.with_conn(call.conn, |conn, turn| {
+                conn.handle_outcome(call.call, delivered, turn)
+            });
             self.make_ready(call.conn);
         }
     }
@@ -555,7 +618,9 @@ impl Shard {
 
     /// One write a connection and turn; what the socket does not take waits for its edge.
     fn write(&mut self, key: Key) {
-        let Some(peer) = self.peers.get_mut(key) else { return };
+        let Some(peer) = self.peers.get_mut(key) else {
+            return;
+        };
         peer.is_dirty = false;
         let output = peer.conn.output();
         if !output.is_empty() && peer.writable && peer.conn.closing() != Closing::Now {
@@ -572,10 +637,12 @@ impl Shard {
                 Err(_) => return self.close(key, CloseReason::Error),
             }
         }
-        let Some(peer) = self.peers.get_mut(key) else { return };
+        let Some(peer) = self.peers.get_mut(key) else {
+            return;
+        };
         match peer.conn.closing() {
             Closing::Now => {
-                let reason = close_reason(&peer.conn);
+                let reason = close_reason(peer.conn.cause());
                 self.close(key, reason);
             }
             Closing::Lingering if peer.conn.output().is_empty() && !peer.has_shut => {
@@ -597,9 +664,35 @@ impl Shard {
     }
 
     fn update_gauges(&self) {
-        self.recorder.set(Gauge::ViewBytes, self.desk.views_bytes() as u64);
+        self.recorder
+            .set(Gauge::ViewBytes, self.desk.views_bytes() as u64);
         self.recorder.set(Gauge::Views, self.desk.views() as u64);
-        self.recorder.set(Gauge::Sessions, self.desk.sessions() as u64);
+        self.recorder
+            .set(Gauge::Sessions, self.desk.sessions() as u64);
+    }
+}
+
+fn close_reason(cause: Cause) -> CloseReason {
+    match cause {
+        Cause::Peer => CloseReason::Peer,
+        Cause::Answered => CloseReason::Answered,
+        Cause::Refused => CloseReason::Refused,
+        Cause::Idle => CloseReason::Idle,
+        Cause::SlowSender => CloseReason::SlowSender,
+        Cause::SlowConsumer => CloseReason::SlowConsumer,
+        Cause::Overload => CloseReason::Overload,
+        Cause::Shutdown => CloseReason::Shutdown,
+    }
+}
+
+fn outcome(finished: &Finished) -> Outcome {
+    match finished.result {
+        _ if finished.route.is_none() && finished.status >= 400 => Outcome::HttpError,
+        CallResult::Ok => Outcome::Ok,
+        CallResult::Refused => Outcome::Refused,
+        CallResult::Unauthorized => Outcome::Unauthorized,
+        CallResult::Busy => Outcome::Busy,
+        CallResult::Failed => Outcome::Failed,
     }
 }
 
@@ -611,5 +704,8 @@ fn fill_random(bytes: &mut [u8]) {
 /// Whether the error is about a connection that was gone before it was accepted.
 fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted, PermissionDenied};
-    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted | PermissionDenied)
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionReset | Interrupted | PermissionDenied
+    )
 }

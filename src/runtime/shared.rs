@@ -38,11 +38,17 @@ pub struct Shared {
     /// Whether the store takes commits.
     pub store_healthy: AtomicBool,
     started: Instant,
+    started_at: TimeMs,
 }
 
 impl Shared {
     /// What a server begins with: nothing published after `commit`.
-    pub fn new(commit: CommitNumber, inboxes: Vec<Inbox>, metrics: Arc<Metrics>, log: Log) -> Shared {
+    pub fn new(
+        commit: CommitNumber,
+        inboxes: Vec<Inbox>,
+        metrics: Arc<Metrics>,
+        log: Log,
+    ) -> Shared {
         Shared {
             published: AtomicU64::new(commit.0),
             sessions: Sessions::default(),
@@ -56,6 +62,7 @@ impl Shared {
             writer_alive: AtomicBool::new(true),
             store_healthy: AtomicBool::new(true),
             started: Instant::now(),
+            started_at: wall_clock(),
         }
     }
 
@@ -85,6 +92,11 @@ impl Shared {
         self.started.elapsed().as_micros() as u64 + 1
     }
 
+    /// The wall clock when the server started, in milliseconds since the Unix epoch.
+    pub fn started_at_ms(&self) -> u64 {
+        self.started_at.0 as u64
+    }
+
     /// Writes a log line.
     pub fn log(&self, level: crate::config::LogLevel, line: &str) {
         (self.log)(level, line);
@@ -93,7 +105,9 @@ impl Shared {
 
 /// The wall clock.
 pub fn wall_clock() -> TimeMs {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     TimeMs(since.as_millis() as i64)
 }
 
@@ -109,12 +123,15 @@ pub struct Pressure {
 impl Pressure {
     /// A command is submitted.
     pub fn submitted(&self, now_us: u64) {
-        let _ = self.oldest_us.compare_exchange(0, now_us, Ordering::Relaxed, Ordering::Relaxed);
+        let _ = self
+            .oldest_us
+            .compare_exchange(0, now_us, Ordering::Relaxed, Ordering::Relaxed);
     }
 
     /// The writer has taken a batch; `left` says whether commands are left.
     pub fn batch_taken(&self, now_us: u64, left: bool) {
-        self.oldest_us.store(if left { now_us } else { 0 }, Ordering::Relaxed);
+        self.oldest_us
+            .store(if left { now_us } else { 0 }, Ordering::Relaxed);
     }
 
     /// A commit took so long.

@@ -27,7 +27,11 @@ struct Entry<T> {
 
 impl<T> Default for Slab<T> {
     fn default() -> Slab<T> {
-        Slab { chunks: Vec::new(), free: Vec::new(), len: 0 }
+        Slab {
+            chunks: Vec::new(),
+            free: Vec::new(),
+            len: 0,
+        }
     }
 }
 
@@ -46,7 +50,10 @@ impl<T> Slab<T> {
     pub fn insert(&mut self, value: impl FnOnce(Key) -> T) -> Key {
         let slot = self.free.pop().unwrap_or_else(|| self.grow());
         let entry = &mut self.chunks[slot as usize / CHUNK][slot as usize % CHUNK];
-        let key = Key { slot, generation: entry.generation };
+        let key = Key {
+            slot,
+            generation: entry.generation,
+        };
         entry.value = Some(value(key));
         self.len += 1;
         key
@@ -54,8 +61,14 @@ impl<T> Slab<T> {
 
     /// The value of `key`, if it is still there.
     pub fn get_mut(&mut self, key: Key) -> Option<&mut T> {
-        let entry = self.chunks.get_mut(key.slot as usize / CHUNK)?.get_mut(key.slot as usize % CHUNK)?;
-        entry.value.as_mut().filter(|_| entry.generation == key.generation)
+        let entry = self
+            .chunks
+            .get_mut(key.slot as usize / CHUNK)?
+            .get_mut(key.slot as usize % CHUNK)?;
+        entry
+            .value
+            .as_mut()
+            .filter(|_| entry.generation == key.generation)
     }
 
     /// Gives the value of `key` away; the key finds nothing from here on.
@@ -72,13 +85,26 @@ impl<T> Slab<T> {
     pub fn keys(&self) -> Vec<Key> {
         let entries = self.chunks.iter().flatten().enumerate();
         let taken = entries.filter(|(_, entry)| entry.value.is_some());
-        taken.map(|(slot, entry)| Key { slot: slot as u32, generation: entry.generation }).collect()
+        taken
+            .map(|(slot, entry)| Key {
+                slot: slot as u32,
+                generation: entry.generation,
+            })
+            .collect()
     }
 
     fn grow(&mut self) -> u32 {
         let first = self.chunks.len() * CHUNK;
-        self.chunks.push((0..CHUNK).map(|_| Entry { generation: 0, value: None }).collect());
-        self.free.extend((first + 1..first + CHUNK).rev().map(|slot| slot as u32));
+        self.chunks.push(
+            (0..CHUNK)
+                .map(|_| Entry {
+                    generation: 0,
+                    value: None,
+                })
+                .collect(),
+        );
+        self.free
+            .extend((first + 1..first + CHUNK).rev().map(|slot| slot as u32));
         first as u32
     }
 }

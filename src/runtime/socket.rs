@@ -53,7 +53,9 @@ impl Transport {
     /// Those of the poll.
     pub fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         match self {
-            Transport::Plain(stream) => stream.register(registry, token, Interest::READABLE | Interest::WRITABLE),
+            Transport::Plain(stream) => {
+                stream.register(registry, token, Interest::READABLE | Interest::WRITABLE)
+            }
         }
     }
 }
@@ -78,7 +80,11 @@ pub fn listen(address: SocketAddr, shards: usize) -> io::Result<(SocketAddr, Vec
 }
 
 fn bind(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }

@@ -18,12 +18,17 @@ pub struct Wheel {
 impl Wheel {
     /// An empty wheel that begins at `now_ms`.
     pub fn new(now_ms: u64) -> Wheel {
-        Wheel { slots: vec![Vec::new(); SLOTS], next_tick: now_ms / TICK_MS, len: 0 }
+        Wheel {
+            slots: vec![Vec::new(); SLOTS],
+            next_tick: now_ms / TICK_MS,
+            len: 0,
+        }
     }
 
     /// Sets a deadline; gives the time at which it will come, not before `deadline_ms` unless the wheel does not reach that far.
     pub fn set(&mut self, key: Key, deadline_ms: u64) -> u64 {
-        let tick = (deadline_ms.div_ceil(TICK_MS)).clamp(self.next_tick, self.next_tick + SLOTS as u64 - 1);
+        let tick = (deadline_ms.div_ceil(TICK_MS))
+            .clamp(self.next_tick, self.next_tick + SLOTS as u64 - 1);
         self.slots[tick as usize % SLOTS].push(key);
         self.len += 1;
         tick * TICK_MS
@@ -48,7 +53,8 @@ impl Wheel {
         if self.len == 0 {
             return None;
         }
-        let ahead = (0..SLOTS as u64).find(|ahead| !self.slots[(self.next_tick + ahead) as usize % SLOTS].is_empty())?;
+        let ahead = (0..SLOTS as u64)
+            .find(|ahead| !self.slots[(self.next_tick + ahead) as usize % SLOTS].is_empty())?;
         Some((self.next_tick + ahead) * TICK_MS)
     }
 }
@@ -58,7 +64,10 @@ mod tests {
     use super::*;
 
     fn key(slot: u32) -> Key {
-        Key { slot, generation: 0 }
+        Key {
+            slot,
+            generation: 0,
+        }
     }
 
     #[test]

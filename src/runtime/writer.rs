@@ -60,7 +60,8 @@ impl WriterThread {
             self.end_batch();
         }
         if let Err(error) = self.writer.close() {
-            self.shared.log(LogLevel::Error, &format!("closing the store: {error}"));
+            self.shared
+                .log(LogLevel::Error, &format!("closing the store: {error}"));
         }
     }
 
@@ -75,7 +76,12 @@ impl WriterThread {
     }
 
     fn wait_for_inboxes(&self) {
-        while self.shared.inboxes.iter().any(|inbox| inbox.len() > INBOX_ENTRIES_MAX) {
+        while self
+            .shared
+            .inboxes
+            .iter()
+            .any(|inbox| inbox.len() > INBOX_ENTRIES_MAX)
+        {
             std::thread::sleep(INBOX_FULL_REST);
         }
     }
@@ -87,9 +93,12 @@ impl WriterThread {
             let _ = self.loads.send(request);
         }
         let left = self.inbox.len();
-        self.shared.pressure.batch_taken(self.shared.now_us(), left > 0);
+        self.shared
+            .pressure
+            .batch_taken(self.shared.now_us(), left > 0);
         self.recorder.set(Gauge::WriterQueue, left as u64);
-        self.recorder.set(Gauge::CommandsParked, self.writer.parked() as u64);
+        self.recorder
+            .set(Gauge::CommandsParked, self.writer.parked() as u64);
         let commands = self.writer.batch_commands();
         let begun = Instant::now();
         let released = self.writer.commit();
@@ -97,16 +106,21 @@ impl WriterThread {
             let took = begun.elapsed();
             self.shared.pressure.committed(took.as_micros() as u64);
             self.recorder.time(Histogram::CommitDuration, took);
-            self.recorder.observe(Histogram::CommitCommands, commands as u64);
-            self.recorder.observe(Histogram::CommitEffects, released.effects as u64);
+            self.recorder
+                .observe(Histogram::CommitCommands, commands as u64);
+            self.recorder
+                .observe(Histogram::CommitEffects, released.effects as u64);
         }
         if !released.failures.is_empty() {
             self.recorder.count(Counter::CommitFailures, 1);
         }
         for failure in &released.failures {
-            self.shared.log(LogLevel::Error, &format!("the store failed: {failure}"));
+            self.shared
+                .log(LogLevel::Error, &format!("the store failed: {failure}"));
         }
-        self.shared.store_healthy.store(self.writer.is_healthy(), Ordering::Relaxed);
+        self.shared
+            .store_healthy
+            .store(self.writer.is_healthy(), Ordering::Relaxed);
         self.release(released);
     }
 
@@ -133,7 +147,8 @@ impl WriterThread {
         }
         let mut replies: Vec<Vec<(CommandSlot, Result<Reply, Refusal>)>> = vec![Vec::new(); shards];
         for (slot, reply) in released.replies {
-            self.recorder.count(Counter::Commands(command_result(&reply)), 1);
+            self.recorder
+                .count(Counter::Commands(command_result(&reply)), 1);
             if let Some(replies) = replies.get_mut(slot.shard) {
                 replies.push((slot, reply));
             }
@@ -150,7 +165,9 @@ impl WriterThread {
     fn concerned(&self, audience: Audience) -> u64 {
         match audience {
             Audience::One(account) => self.shared.sessions.shards(account),
-            Audience::Two(one, other) => self.shared.sessions.shards(one) | self.shared.sessions.shards(other),
+            Audience::Two(one, other) => {
+                self.shared.sessions.shards(one) | self.shared.sessions.shards(other)
+            }
             Audience::Everyone => u64::MAX,
         }
     }

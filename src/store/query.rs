@@ -1,5 +1,6 @@
 //! Answers to queries, out of the rows of any store's snapshot.
 
+use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -9,7 +10,9 @@ use crate::domain::conversation::{Conversation, ConversationKind, Pair};
 use crate::domain::ids::{AccountId, ConversationId, Position};
 use crate::domain::member::{Member, ReadMark};
 use crate::domain::message::Message;
-use crate::domain::query::{Answer, Answered, MessagePage, Query, Resolved, Session};
+use crate::domain::query::{
+    Answer, Answered, ConversationList, MessagePage, Query, Resolved, Session,
+};
 use crate::domain::token::TokenHash;
 use crate::domain::view::{Other, View, ViewRow, group_names};
 use crate::limits::{ANSWER_BYTES_MAX, LIST_ROWS_MAX, MESSAGE_BODY_BYTES_MAX, PAGE_ROWS_MAX};
@@ -30,6 +33,16 @@ const _: () = assert!(
 pub fn answer(snapshot: &dyn Snapshot, query: &Query) -> Result<Answered> {
     let answer = match query {
         Query::View(account) => Answer::View(Box::new(view(snapshot, *account)?)),
+        Query::Conversations {
+            account,
+            rows_max,
+            unread_only,
+        } => Answer::Conversations(Box::new(conversations(
+            snapshot,
+            *account,
+            *rows_max,
+            *unread_only,
+        )?)),
         Query::Session(hash) => Answer::Session(session(snapshot, *hash)?),
         Query::Resolve { account, peer } => Answer::Resolved(resolve(snapshot, *account, peer)?),
         Query::History {
@@ -110,6 +123,25 @@ fn view(snapshot: &dyn Snapshot, account: AccountId) -> Result<View> {
     });
     let view = View::load(account, snapshot.commit()?, rows);
     error.map_or(Ok(view), Err)
+}
+
+fn conversations(
+    snapshot: &dyn Snapshot,
+    account: AccountId,
+    rows_max: usize,
+    unread_only: bool,
+) -> Result<ConversationList> {
+    let memberships = snapshot.memberships(account)?;
+    let active = memberships.into_iter().filter(Member::is_active);
+    let mut rows = active
+        .map(|member| view_row(snapshot, member))
+        .collect::<Result<Vec<_>>>()?;
+    let mut group_names = group_names(&rows);
+    rows.retain(|row| !unread_only || row.unread() > 0);
+    rows.sort_unstable_by_key(|row| Reverse(row.conversation.activity()));
+    rows.truncate(rows_max.min(LIST_ROWS_MAX));
+    group_names.retain(|id, _| rows.iter().any(|row| row.conversation.id == *id));
+    Ok(ConversationList { rows, group_names })
 }
 
 fn view_row(snapshot: &dyn Snapshot, member: Member) -> Result<ViewRow> {

@@ -133,7 +133,10 @@ impl<'a> Params<'a> {
             Some(_) if !is_upload => (form, Ok(())),
             Some(_) => (form, Err(Refused::new("return_type 只能是 1、2 或 3"))),
         };
-        let readable = self.0.fault().map_or(Ok(()), |fault| Err(unreadable(fault)));
+        let readable = self
+            .0
+            .fault()
+            .map_or(Ok(()), |fault| Err(unreadable(fault)));
         (form, readable.and(known))
     }
 
@@ -192,16 +195,23 @@ pub(super) fn check_buyer(account: &Account, buyer_name: Option<&str>) -> Result
 }
 
 /// Reads registerAndLogin and checks, where applications must prove themselves, that this is one.
-pub(super) fn login(params: &Params<'_>, head: &Head<'_>, context: &Context<'_>) -> Result<Login, Refused> {
+pub(super) fn login(
+    params: &Params<'_>,
+    head: &Head<'_>,
+    context: &Context<'_>,
+) -> Result<Login, Refused> {
     let name = params.needed(Name::BuyerName)?;
     let fits = name.chars().count() <= BUYER_NAME_CHARS_MAX && !name.contains('/');
     if !fits || check_name(name).is_err() {
-        return Err(Refused::new("buyer_name 须为 1 到 64 个字符，不能含有 / 和控制字符"));
+        return Err(Refused::new(
+            "buyer_name 须为 1 到 64 个字符，不能含有 / 和控制字符",
+        ));
     }
     if let Some(keys) = &context.settings.app_keys
         && !auth::has_app_key(keys, head)
     {
-        let (Some(ts), Some(sign)) = (params.optional(Name::Ts), params.optional(Name::Sign)) else {
+        let (Some(ts), Some(sign)) = (params.optional(Name::Ts), params.optional(Name::Sign))
+        else {
             return Err(Refused::new("缺少应用密钥，或参数 ts 和 sign"));
         };
         let signed = format!("buyer_name={name}&ts={ts}");
@@ -213,8 +223,7 @@ pub(super) fn login(params: &Params<'_>, head: &Head<'_>, context: &Context<'_>)
 }
 
 /// How a call reads what is its own.
-pub(super) type Decode =
-    fn(&Params<'_>, &Head<'_>, &mut Context<'_>) -> Result<Asked, Refused>;
+pub(super) type Decode = fn(&Params<'_>, &Head<'_>, &mut Context<'_>) -> Result<Asked, Refused>;
 
 /// Reads logout.
 pub(super) fn logout(
@@ -223,7 +232,10 @@ pub(super) fn logout(
     _: &mut Context<'_>,
 ) -> Result<Asked, Refused> {
     let token = params.needed(Name::Token)?;
-    Ok(Asked::Logout(TokenHash::new(Dialect::Buyer, token.as_bytes())))
+    Ok(Asked::Logout(TokenHash::new(
+        Dialect::Buyer,
+        token.as_bytes(),
+    )))
 }
 
 /// Reads getHistoryMsg.
@@ -238,7 +250,10 @@ pub(super) fn history(
     };
     let size = match params.optional(Name::PageSize) {
         None => Some(PAGE_SIZE_DEFAULT),
-        Some(size) => size.parse().ok().filter(|size| (1..=PAGE_ROWS_MAX).contains(size)),
+        Some(size) => size
+            .parse()
+            .ok()
+            .filter(|size| (1..=PAGE_ROWS_MAX).contains(size)),
     };
     Ok(Asked::History(History {
         shop: params.needed(Name::ShopName)?.into(),
@@ -298,7 +313,10 @@ pub(super) fn keep(
 ) -> Result<Asked, Refused> {
     let settings = context.settings;
     let buyer_name = params.needed(Name::BuyerName)?;
-    if params.optional(Name::From).is_some_and(|from| from != buyer_name) {
+    if params
+        .optional(Name::From)
+        .is_some_and(|from| from != buyer_name)
+    {
         return Err(Refused::session("from 不是登录的用户"));
     }
     let to = match params.optional(Name::IsDoSendMsg) {
@@ -311,12 +329,20 @@ pub(super) fn keep(
     if to == Some(buyer_name) {
         return Err(Refusal::ToSelf.into());
     }
-    let bytes = params.0.file().filter(|bytes| !bytes.is_empty()).ok_or_else(|| missing(FILE_NAME))?;
+    let bytes = params
+        .0
+        .file()
+        .filter(|bytes| !bytes.is_empty())
+        .ok_or_else(|| missing(FILE_NAME))?;
     if bytes.len() > settings.upload_bytes_max {
-        return Err(Refused::too_large(format!("图片不能超过 {} 字节", settings.upload_bytes_max)));
+        return Err(Refused::too_large(format!(
+            "图片不能超过 {} 字节",
+            settings.upload_bytes_max
+        )));
     }
-    let extension = upload::extension(bytes)
-        .ok_or(Refused::new("图片格式不支持，只能是 PNG、JPEG、GIF、WebP 或 BMP"))?;
+    let extension = upload::extension(bytes).ok_or(Refused::new(
+        "图片格式不支持，只能是 PNG、JPEG、GIF、WebP 或 BMP",
+    ))?;
     if settings.public_url.is_none() && head.host().is_empty() {
         return Err(Refused::new("缺少请求头 Host"));
     }
@@ -326,7 +352,10 @@ pub(super) fn keep(
         check_body(&url, context)?;
     }
     Ok(Asked::Keep(Box::new(Picture {
-        file: Upload { name, bytes: bytes.to_vec() },
+        file: Upload {
+            name,
+            bytes: bytes.to_vec(),
+        },
         url,
         to: to.map(Arc::from),
     })))
