@@ -81,7 +81,7 @@ impl Inflater {
 ///
 /// Without context takeover it starts afresh with each message: one compressor then serves every connection of a shard
 /// that has the same window, and what it makes may be shared between them. With context takeover it belongs to one
-/// connection. A window of 15 bits costs about 270 KiB.
+/// connection. A window of 15 bits costs about 300 KiB.
 pub struct Compressor {
     stream: Compress,
     context_takeover: bool,

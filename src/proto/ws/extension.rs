@@ -3,7 +3,7 @@
 use super::deflate::Compressor;
 
 /// Which side may compress a message with what earlier ones have left in its window. It shrinks small messages, and
-/// costs memory for every connection: about 270 KiB for the server's side, 48 KiB for the client's. Without it a
+/// costs memory for every connection: about 300 KiB for the server's side, 48 KiB for the client's. Without it a
 /// connection costs nothing between messages, so neither side does by default: no offer can demand it, and the answer
 /// may forbid it to a client that has not asked (RFC 7692 §7.1.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -145,6 +145,24 @@ fn what_does_not_inflate_is_refused() {
 }
 
 #[test]
+fn the_first_fault_counts_however_the_bytes_were_cut() {
+    let invalid_block = [&TAIL[..], &[0x07]].concat();
+    let too_long = vec![b'x'; LIMITS.message_bytes_max + 1];
+    let cases = [
+        (&b"abc\xFFdef"[..], Violation::InvalidUtf8),
+        (&too_long, Violation::LongMessage),
+        (b"abc", Violation::InvalidDeflate),
+        (&[b"\xFF", &too_long[..]].concat(), Violation::InvalidUtf8),
+    ];
+    for (text, violation) in cases {
+        let payload = [deflate_once(text), invalid_block.clone()].concat();
+        let stream = frame(FIN | RSV1 | TEXT, &payload);
+        let outcome = receive_any_cut(&stream, agreed(false), &LIMITS);
+        assert_eq!(outcome, (vec![], Some(violation)));
+    }
+}
+
+#[test]
 fn inflated_text_is_utf8() {
     for bytes in [&b"abc\xFF"[..], b"\xE4\xBD"] {
         let stream = frame(FIN | RSV1 | TEXT, &deflate_once(bytes));
