@@ -197,3 +197,15 @@ pub const UPLOAD_NAME_BYTES_MAX: usize = 64;
 pub const FILES_WAITING_MAX: usize = 256;
 /// Descriptors that are kept for files when connections are counted.
 pub const SPARE_DESCRIPTORS: usize = 64;
+/// Longest WebSocket message in bytes, after inflating. Past it: close 1009.
+pub const WS_MESSAGE_BYTES_MAX: usize = 1024 * 1024;
+/// Most fragments of one WebSocket message. Past it: close 1009.
+pub const WS_FRAGMENTS_MAX: u32 = 64 * 1024;
+/// Longest payload of a WebSocket control frame in bytes (RFC 6455 §5.5). Past it: close 1002.
+pub const WS_CONTROL_BYTES_MAX: usize = 125;
+/// Shortest WebSocket message in bytes that is worth compressing.
+pub const WS_DEFLATE_BYTES_MIN: usize = 64;
+/// What a compressor keeps of its output buffer between messages, in bytes.
+pub const WS_DEFLATE_SCRATCH_BYTES_MAX: usize = 64 * 1024;
+
+const _: () = assert!(WS_MESSAGE_BYTES_MAX >= 2 * MESSAGE_BODY_BYTES_MAX);
