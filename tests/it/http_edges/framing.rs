@@ -102,6 +102,7 @@ fn a_bad_chunk_is_400() {
         "ffffffffffffffffffffffff\r\n",
         "5\r\nhelloX\r\n0\r\n\r\n",
         "5\r\nhello0\r\n\r\n",
+        "5\r\nhelloXX0\r\n\r\n",
         "5\r\nhello\n0\r\n\r\n",
         "5\nhello\r\n0\r\n\r\n",
         "5\rhello\r\n0\r\n\r\n",
