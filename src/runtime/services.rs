@@ -39,6 +39,7 @@ impl Shard {
             Wanted::Ask(Ask::Query(query)) => self.want_answer(call, query),
             Wanted::Ask(Ask::Submit(command)) => self.want_command(call, command),
             Wanted::Ask(Ask::Save(upload)) => self.want_saved(call, upload),
+            Wanted::Ask(Ask::Attach(_)) => self.refuse(call, Refusal::Failure),
             Wanted::Page(request) => self.want_page(call, request),
         }
     }

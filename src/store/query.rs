@@ -43,6 +43,7 @@ pub fn answer(snapshot: &dyn Snapshot, query: &Query) -> Result<Answered> {
             *rows_max,
             *unread_only,
         )?)),
+        Query::Groups(account) => Answer::Groups(groups(snapshot, *account)?),
         Query::Session(hash) => Answer::Session(session(snapshot, *hash)?),
         Query::Resolve { account, peer } => Answer::Resolved(resolve(snapshot, *account, peer)?),
         Query::History {
@@ -123,6 +124,17 @@ fn view(snapshot: &dyn Snapshot, account: AccountId) -> Result<View> {
     });
     let view = View::load(account, snapshot.commit()?, rows);
     error.map_or(Ok(view), Err)
+}
+
+fn groups(snapshot: &dyn Snapshot, account: AccountId) -> Result<Vec<ConversationId>> {
+    let memberships = snapshot.memberships(account)?;
+    let mut groups = Vec::new();
+    for member in memberships.iter().filter(|member| member.is_active()) {
+        if conversation_of(snapshot, member)?.group().is_some() {
+            groups.push(member.conversation);
+        }
+    }
+    Ok(groups)
 }
 
 fn conversations(
