@@ -183,6 +183,7 @@ impl Shard {
                 }
             }
             (path, method) if path.starts_with(UPLOADS) => method_not_allowed(method),
+            ("*", Method::Options) => method_not_allowed(Method::Options),
             _ => Page::text(404, "not found"),
         };
         self.delivered.push_back((call, Delivered::Page(page)));
