@@ -198,7 +198,7 @@ impl Deciding<'_> {
         let surplus = (tokens.len() + 1).saturating_sub(TOKENS_PER_ACCOUNT_MAX);
         for (place, token) in tokens.iter().enumerate() {
             if place < surplus || self.now.0 - token.used_at.0 >= self.policy.token_idle_ms_max {
-                self.end_token(token.hash);
+                self.end_token(*token);
             }
         }
         self.effects.push(Effect::Token(Token {
@@ -209,14 +209,14 @@ impl Deciding<'_> {
         Ok(Reply::Account(account))
     }
 
-    fn end_token(&mut self, hash: TokenHash) {
-        self.effects.push(Effect::TokenEnded(hash));
-        self.tell(Audience::Everyone, Event::TokenEnded(hash));
+    fn end_token(&mut self, token: Token) {
+        self.effects.push(Effect::TokenEnded(token));
+        self.tell(Audience::Everyone, Event::TokenEnded(token.hash));
     }
 
     fn logout(&mut self, token: Option<Token>) -> Reply {
         if let Some(token) = token {
-            self.end_token(token.hash);
+            self.end_token(token);
         }
         Reply::Done
     }

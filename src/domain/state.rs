@@ -208,13 +208,11 @@ impl State {
                         tokens.push(*token);
                     });
                 }
-                Effect::TokenEnded(hash) => {
-                    if let Some(Some(token)) = self.tokens.get(hash).copied() {
-                        self.change_tokens_of(token.account, commit, |tokens| {
-                            tokens.retain(|other| other.hash != *hash)
-                        });
-                    }
-                    self.tokens.put(*hash, None, 0, commit);
+                Effect::TokenEnded(token) => {
+                    self.tokens.put(token.hash, None, 0, commit);
+                    self.change_tokens_of(token.account, commit, |tokens| {
+                        tokens.retain(|other| other.hash != token.hash)
+                    });
                 }
                 Effect::Conversation(conversation) => {
                     if let ConversationKind::Single(pair) = conversation.kind {

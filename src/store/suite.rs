@@ -297,7 +297,7 @@ fn tokens_end(bench: &mut dyn Bench) {
     commit(
         bench,
         &[
-            Effect::TokenEnded(two.hash),
+            Effect::TokenEnded(two),
             Effect::Token(two),
             Effect::Token(moved),
         ],
@@ -310,8 +310,8 @@ fn tokens_end(bench: &mut dyn Bench) {
         bench,
         &[
             Effect::Token(two),
-            Effect::TokenEnded(two.hash),
-            Effect::TokenEnded(two.hash),
+            Effect::TokenEnded(two),
+            Effect::TokenEnded(two),
         ],
     );
     see(bench, |snapshot| {
