@@ -364,7 +364,11 @@ impl Deciding<'_> {
         }
         let before = member.unread(head);
         if member.apply_read(mark) {
-            let cleared = before.saturating_sub(member.unread(head));
+            // What somebody who has left had not read ceased to count as they left.
+            let cleared = match member.is_active() {
+                true => before.saturating_sub(member.unread(head)),
+                false => 0,
+            };
             self.effects.push(Effect::Member(member.clone()));
             self.tell(
                 Audience::One(member.account),
