@@ -202,12 +202,16 @@ impl Desk {
         }
         self.views_bytes += view.bytes();
         self.views.insert(account, view);
+        self.shrink_views();
+        None
+    }
+
+    fn shrink_views(&mut self) {
         while self.views_bytes > self.views_bytes_max
             && let Some((&oldest, _)) = self.views.front()
         {
             self.drop_view(oldest);
         }
-        None
     }
 
     /// Gives up on a view that was being loaded.
@@ -259,6 +263,7 @@ impl Desk {
             }
             Audience::Everyone => self.apply_to_everyone(commit, event),
         }
+        self.shrink_views();
     }
 
     fn apply_to(&mut self, account: AccountId, commit: CommitNumber, event: &Arc<Event>) {
