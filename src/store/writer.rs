@@ -277,6 +277,7 @@ impl<R> Writer<R> {
             released.failures.extend(self.reopen().err());
         }
         if batch.effects.is_empty() {
+            self.shrink();
             return released;
         }
         let number = CommitNumber(self.commit.0 + 1);
@@ -284,12 +285,12 @@ impl<R> Writer<R> {
             Ok(()) => {
                 self.commit = number;
                 released.commit = Some(number);
-                let floor = self.waiting.values().map(|waiting| waiting.asked_at).min();
-                self.state.shrink(floor.unwrap_or(number));
+                self.shrink();
             }
             Err(error) => {
                 released.failures.push(error);
                 released.told.clear();
+                released.effects = 0;
                 released
                     .replies
                     .iter_mut()
@@ -299,6 +300,11 @@ impl<R> Writer<R> {
             }
         }
         released
+    }
+
+    fn shrink(&mut self) {
+        let floor = self.waiting.values().map(|waiting| waiting.asked_at).min();
+        self.state.shrink(floor.unwrap_or(self.commit));
     }
 
     fn reopen(&mut self) -> Result<(), StoreError> {
