@@ -142,6 +142,8 @@ impl Http {
             Ok((taken, Event::Request(request))) => {
                 self.waiting = handle_request(request, self.calls, side).map(Box::new);
                 self.calls = self.calls.wrapping_add(u32::from(self.waiting.is_some()));
+                // Else a body that was collected would be kept until the next request, and its time limit would run on.
+                self.decoder = Decoder::new();
                 Parsed {
                     taken,
                     starved: false,
