@@ -267,11 +267,11 @@ impl Conn {
     pub fn resume(&mut self, turn: &mut Turn<'_>) {
         let mut unparsed = std::mem::take(&mut self.unparsed);
         let taken = self.parse(&unparsed, turn);
-        if self.closing != Closing::Open || taken == unparsed.len() {
-            return self.update_deadline(turn);
+        if self.closing == Closing::Open && taken < unparsed.len() {
+            unparsed.drain(..taken);
+            self.unparsed = unparsed;
         }
-        unparsed.drain(..taken);
-        self.unparsed = unparsed;
+        self.close_if_over();
         self.update_deadline(turn);
     }
 
@@ -370,7 +370,7 @@ impl Conn {
     /// So many bytes of [`Conn::output`] were written.
     pub fn handle_written(&mut self, count: usize, turn: &mut Turn<'_>) {
         self.outbox.advance(count, turn.buffers);
-        self.close_if_written();
+        self.close_if_over();
         self.update_deadline(turn);
     }
 
@@ -437,7 +437,8 @@ impl Conn {
 
     /// A peer that sends no more and has nothing to wait for is done.
     fn close_if_over(&mut self) {
-        if self.ended && self.closing == Closing::Open && !self.http.is_waiting() {
+        let is_all_handled = !self.http.is_waiting() && (self.unparsed.is_empty() || self.starved);
+        if self.ended && self.closing == Closing::Open && is_all_handled {
             self.closing = Closing::AfterOutput;
             self.cause = Cause::Peer;
         }
