@@ -15,6 +15,9 @@ use crate::domain::token::{Token, TokenHash};
 use crate::domain::view::View;
 use crate::limits::{SESSIONS_PER_SHARD_MAX, TOKEN_BYTES_MAX, TOKEN_TOUCH_MS_MIN};
 
+#[cfg(test)]
+mod tests;
+
 /// A shard's memory: sessions by token and views by account, bounded, least recently used first out.
 ///
 /// Everything on it is as of the last commit that was handled. A load that is under way is announced first

@@ -19,6 +19,9 @@ use crate::domain::state::State;
 use crate::limits::{BATCH_BYTES_MAX, BATCH_COMMANDS_MAX, LOADS_PER_COMMAND_MAX};
 use crate::store::{Counters, Store, StoreError};
 
+#[cfg(test)]
+mod tests;
+
 /// A command on its way; `R` says to whom the answer goes.
 #[derive(Debug)]
 pub struct Submitted<R> {
