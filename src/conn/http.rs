@@ -300,7 +300,7 @@ fn write_response(response: &dialect::Response, answer: &Answer, side: &mut Side
     let headers: Vec<(&'static str, &str)> = response
         .headers
         .iter()
-        .map(|(name, value)| (*name, value.as_str()))
+        .map(|(name, value)| (*name, &**value))
         .collect();
     let body = std::mem::take(side.turn.scratch);
     write(

@@ -102,14 +102,22 @@ mod tests {
     fn strings() {
         assert_eq!(string(""), r#""""#);
         assert_eq!(string("在吗\u{1F600}"), "\"在吗\u{1F600}\"");
-        assert_eq!(string("a\"b\\c/d\n\r\t\u{8}\u{c}\u{1}\u{1f}\u{7f}"), "\"a\\\"b\\\\c/d\\n\\r\\t\\b\\f\\u0001\\u001f\u{7f}\"");
+        assert_eq!(
+            string("a\"b\\c/d\n\r\t\u{8}\u{c}\u{1}\u{1f}\u{7f}"),
+            "\"a\\\"b\\\\c/d\\n\\r\\t\\b\\f\\u0001\\u001f\u{7f}\""
+        );
     }
 
     #[test]
     fn line_separators_become_escapes_from_the_start_on() {
-        let mut out = "\u{2028}\"a\u{2027}\u{2028}b\u{2029}—\"".as_bytes().to_vec();
+        let mut out = "\u{2028}\"a\u{2027}\u{2028}b\u{2029}—\""
+            .as_bytes()
+            .to_vec();
         escape_line_separators(&mut out, 3);
-        assert_eq!(String::from_utf8(out).expect("UTF-8"), "\u{2028}\"a\u{2027}\\u2028b\\u2029—\"");
+        assert_eq!(
+            String::from_utf8(out).expect("UTF-8"),
+            "\u{2028}\"a\u{2027}\\u2028b\\u2029—\""
+        );
     }
 
     proptest! {
@@ -120,7 +128,9 @@ mod tests {
             let mut out = expected.into_bytes();
             escape_line_separators(&mut out, 0);
             prop_assert_eq!(serde_json::from_slice::<String>(&out).expect("JSON"), text);
-            prop_assert!(!String::from_utf8(out).expect("UTF-8").contains(['\u{2028}', '\u{2029}']));
+            let escaped = String::from_utf8(out).expect("UTF-8");
+            let has_separator = escaped.contains(['\u{2028}', '\u{2029}']);
+            prop_assert!(!has_separator);
         }
     }
 }

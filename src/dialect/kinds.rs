@@ -186,7 +186,11 @@ mod tests {
         for kind in KINDS.iter().map(|known| known.kind) {
             for dialect in [Dialect::Buyer, Dialect::Jim, Dialect::Conv] {
                 if let Some(number) = number(dialect, kind) {
-                    assert_eq!(numbered(dialect, number), Some(kind), "{dialect:?} {number}");
+                    assert_eq!(
+                        numbered(dialect, number),
+                        Some(kind),
+                        "{dialect:?} {number}"
+                    );
                 }
             }
             assert!(name(kind).is_some());
@@ -202,12 +206,30 @@ mod tests {
             let shown = shown(dialect, &message);
             (shown.kind, shown.text().concat())
         };
-        assert_eq!(shown_to(Dialect::Buyer, MessageKind::Image), (1, "b".into()));
-        assert_eq!(shown_to(Dialect::Jim, MessageKind::Image), (0, "[图片] b".into()));
-        assert_eq!(shown_to(Dialect::Conv, MessageKind::Product), (0, "[商品] b".into()));
-        assert_eq!(shown_to(Dialect::Buyer, MessageKind::Location), (0, "[位置] b".into()));
-        assert_eq!(shown_to(Dialect::Buyer, MessageKind::Other(77)), (0, "b".into()));
-        assert_eq!(shown_to(Dialect::Jim, MessageKind::Other(77)), (77, "b".into()));
+        assert_eq!(
+            shown_to(Dialect::Buyer, MessageKind::Image),
+            (1, "b".into())
+        );
+        assert_eq!(
+            shown_to(Dialect::Jim, MessageKind::Image),
+            (0, "[图片] b".into())
+        );
+        assert_eq!(
+            shown_to(Dialect::Conv, MessageKind::Product),
+            (0, "[商品] b".into())
+        );
+        assert_eq!(
+            shown_to(Dialect::Buyer, MessageKind::Location),
+            (0, "[位置] b".into())
+        );
+        assert_eq!(
+            shown_to(Dialect::Buyer, MessageKind::Other(77)),
+            (0, "b".into())
+        );
+        assert_eq!(
+            shown_to(Dialect::Jim, MessageKind::Other(77)),
+            (77, "b".into())
+        );
         let link = message(MessageKind::Product);
         assert_eq!(shown_by_name(&link).kind, "Link");
     }
@@ -223,13 +245,27 @@ mod tests {
 
     #[test]
     fn a_recalled_message_is_text() {
-        let recalled = Message { recalled: true, body: "".into(), ..message(MessageKind::Image) };
-        for (dialect, text) in [(Dialect::Buyer, RECALLED_TEXT), (Dialect::Conv, RECALLED_TEXT)] {
+        let recalled = Message {
+            recalled: true,
+            body: "".into(),
+            ..message(MessageKind::Image)
+        };
+        for (dialect, text) in [
+            (Dialect::Buyer, RECALLED_TEXT),
+            (Dialect::Conv, RECALLED_TEXT),
+        ] {
             let shown = shown(dialect, &recalled);
-            assert_eq!((shown.kind, shown.text().concat()), (0, text.into()), "{dialect:?}");
+            assert_eq!(
+                (shown.kind, shown.text().concat()),
+                (0, text.into()),
+                "{dialect:?}"
+            );
         }
         assert_eq!(shown_by_name(&recalled).text().concat(), RECALLED_TEXT);
-        let image = Message { kind: MessageKind::Article, ..recalled };
+        let image = Message {
+            kind: MessageKind::Article,
+            ..recalled
+        };
         assert_eq!(shown(Dialect::Jim, &image).text().concat(), "");
     }
 }

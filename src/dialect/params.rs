@@ -224,7 +224,11 @@ impl<'a> Visitor<'a> for ScalarVisitor {
     }
 
     fn visit_bool<E>(self, value: bool) -> Result<Scalar<'a>, E> {
-        Ok(Scalar::Text(Cow::Borrowed(if value { "true" } else { "false" })))
+        Ok(Scalar::Text(Cow::Borrowed(if value {
+            "true"
+        } else {
+            "false"
+        })))
     }
 
     fn visit_unit<E>(self) -> Result<Scalar<'a>, E> {

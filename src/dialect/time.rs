@@ -66,8 +66,14 @@ mod tests {
     #[test]
     fn known_times() {
         let zone = TimeZone::fixed(offset(8));
-        assert_eq!(shown(&zone, 1_497_606_083_007), ["2017-06-16 17:41:23", "20170616174123007"]);
-        assert_eq!(shown(&zone, 0), ["1970-01-01 08:00:00", "19700101080000000"]);
+        assert_eq!(
+            shown(&zone, 1_497_606_083_007),
+            ["2017-06-16 17:41:23", "20170616174123007"]
+        );
+        assert_eq!(
+            shown(&zone, 0),
+            ["1970-01-01 08:00:00", "19700101080000000"]
+        );
         assert_eq!(shown(&zone, i64::MIN), shown(&zone, 0));
         assert!(shown(&zone, i64::MAX)[0].starts_with("9999-12-"));
     }

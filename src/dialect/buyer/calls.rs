@@ -37,7 +37,10 @@ pub(super) enum Next {
     /// With the account's view: its unread count.
     Count(AccountId),
     /// With the account's view: its list.
-    List { account: AccountId, unread_only: bool },
+    List {
+        account: AccountId,
+        unread_only: bool,
+    },
     /// With the rows of a list too large for a view.
     Rows,
     /// With the account's view: whether anything can be unread from there.
@@ -47,7 +50,10 @@ pub(super) enum Next {
     /// With them marked: hand them out.
     Read(Box<MessagePage>),
     /// With a page of a conversation.
-    History { account: Arc<Account>, asked: History },
+    History {
+        account: Arc<Account>,
+        asked: History,
+    },
     /// With the message stored: show it.
     Said,
     /// With the picture kept: send its address if that was asked.
@@ -81,12 +87,22 @@ pub(super) fn logout(request: &Request<'_>, context: &mut Context<'_>) -> Step {
 
 /// Starts getFirstShowChatList.
 pub(super) fn get_first_show_chat_list(request: &Request<'_>, context: &mut Context<'_>) -> Step {
-    start(request, context, |_, _, _| Ok(Asked::List { unread_only: false }), false)
+    start(
+        request,
+        context,
+        |_, _, _| Ok(Asked::List { unread_only: false }),
+        false,
+    )
 }
 
 /// Starts getCurrentChatList.
 pub(super) fn get_current_chat_list(request: &Request<'_>, context: &mut Context<'_>) -> Step {
-    start(request, context, |_, _, _| Ok(Asked::List { unread_only: true }), false)
+    start(
+        request,
+        context,
+        |_, _, _| Ok(Asked::List { unread_only: true }),
+        false,
+    )
 }
 
 /// Starts getHistoryMsg.
@@ -115,14 +131,23 @@ pub(super) fn get_unread_msg_count(request: &Request<'_>, context: &mut Context<
 }
 
 /// Starts a call of a buyer who must be logged in. That is looked at first, so that an outdated page always learns it.
-fn start(request: &Request<'_>, context: &mut Context<'_>, decode: Decode, is_upload: bool) -> Step {
+fn start(
+    request: &Request<'_>,
+    context: &mut Context<'_>,
+    decode: Decode,
+    is_upload: bool,
+) -> Step {
     let mut params = Params::read(request);
     let (form, readable) = params.form(is_upload);
     if let Err(refused) = readable {
         return refuse(form, &refused, context);
     }
     let lookup = match params.token() {
-        Some(token) => context.desk.session(context.memo, Dialect::Buyer, token.as_bytes(), context.now),
+        Some(token) => {
+            context
+                .desk
+                .session(context.memo, Dialect::Buyer, token.as_bytes(), context.now)
+        }
         None => Lookup::Nobody,
     };
     match lookup {
@@ -149,9 +174,11 @@ fn proceed(
     context: &mut Context<'_>,
 ) -> Step {
     match asked {
-        Ok(Asked::Logout(token)) => {
-            wait(Ask::Submit(Command::Logout { token }), form, Next::LoggedOut)
-        }
+        Ok(Asked::Logout(token)) => wait(
+            Ask::Submit(Command::Logout { token }),
+            form,
+            Next::LoggedOut,
+        ),
         Ok(Asked::List { unread_only }) => list(account.id, unread_only, form, context),
         Ok(Asked::History(asked)) => {
             let query = Query::History {
@@ -197,9 +224,9 @@ pub(super) fn resume(
 ) -> Step {
     match (next, outcome) {
         (_, Outcome::Refused(refusal)) => refuse(form, &refusal.into(), context),
-        (Next::LoggedIn { token }, Outcome::Reply(_)) => {
-            finish(done(context.body, &form, |out| encode::put_token(out, &token)))
-        }
+        (Next::LoggedIn { token }, Outcome::Reply(_)) => finish(done(context.body, &form, |out| {
+            encode::put_token(out, &token)
+        })),
         (Next::Session { buyer_name, asked }, Outcome::Session(Some(account))) => {
             let asked = decode::check_buyer(&account, buyer_name.as_deref()).and(asked);
             proceed(asked, account, form, context)
@@ -214,7 +241,13 @@ pub(super) fn resume(
                 None => refuse(form, &Refusal::Busy.into(), context),
             }
         }
-        (Next::List { account, unread_only }, Outcome::View(given)) => {
+        (
+            Next::List {
+                account,
+                unread_only,
+            },
+            Outcome::View(given),
+        ) => {
             let view = given.as_deref().or_else(|| context.desk.view(account));
             match view.and_then(|view| put_list(view, unread_only, &form, context.body)) {
                 Some(response) => finish(response),
@@ -228,7 +261,9 @@ pub(super) fn resume(
         }
         (Next::Messages { account, shop }, Outcome::View(given)) => {
             let view = given.as_deref().or_else(|| context.desk.view(account));
-            if view.is_some_and(|view| has_nothing_unread(view, &shop, context.settings.open_directory)) {
+            if view.is_some_and(|view| {
+                has_nothing_unread(view, &shop, context.settings.open_directory)
+            }) {
                 return no_messages(&form, context);
             }
             unread(account, shop, form)
@@ -256,16 +291,31 @@ pub(super) fn resume(
         | (Next::KeptAndSaid { url }, Outcome::Reply(_)) => {
             finish(encode::uploaded(context.body, &form, &url))
         }
-        (Next::Kept { url, send: Some(send) }, Outcome::Saved) => {
-            wait(Ask::Submit(Command::Send(send)), form, Next::KeptAndSaid { url })
-        }
+        (
+            Next::Kept {
+                url,
+                send: Some(send),
+            },
+            Outcome::Saved,
+        ) => wait(
+            Ask::Submit(Command::Send(send)),
+            form,
+            Next::KeptAndSaid { url },
+        ),
         _ => refuse(form, &Refusal::Failure.into(), context),
     }
 }
 
 fn list(account: AccountId, unread_only: bool, form: Form<'_>, context: &mut Context<'_>) -> Step {
     let Some(view) = context.desk.view(account) else {
-        return wait(Ask::View(account), form, Next::List { account, unread_only });
+        return wait(
+            Ask::View(account),
+            form,
+            Next::List {
+                account,
+                unread_only,
+            },
+        );
     };
     match put_list(view, unread_only, &form, context.body) {
         Some(response) => finish(response),
@@ -274,7 +324,12 @@ fn list(account: AccountId, unread_only: bool, form: Form<'_>, context: &mut Con
 }
 
 /// Writes a list from a view; `None` if the view keeps totals only.
-fn put_list(view: &View, unread_only: bool, form: &Form<'_>, out: &mut Vec<u8>) -> Option<Response> {
+fn put_list(
+    view: &View,
+    unread_only: bool,
+    form: &Form<'_>,
+    out: &mut Vec<u8>,
+) -> Option<Response> {
     let rows = view
         .rows()?
         .filter(|row| !unread_only || row.unread() > 0)
@@ -283,11 +338,17 @@ fn put_list(view: &View, unread_only: bool, form: &Form<'_>, out: &mut Vec<u8>) 
         Some(_) => view.group_names(),
         None => HashMap::new(),
     };
-    Some(done(out, form, |out| encode::put_list(out, rows, &group_names)))
+    Some(done(out, form, |out| {
+        encode::put_list(out, rows, &group_names)
+    }))
 }
 
 fn rows(account: AccountId, unread_only: bool, form: Form<'_>) -> Step {
-    let query = Query::Conversations { account, rows_max: BUYER_LIST_ROWS_MAX, unread_only };
+    let query = Query::Conversations {
+        account,
+        rows_max: BUYER_LIST_ROWS_MAX,
+        unread_only,
+    };
     wait(Ask::Query(query), form, Next::Rows)
 }
 
@@ -307,7 +368,9 @@ fn has_nothing_unread(view: &View, shop: &str, open_directory: bool) -> bool {
     if open_directory && view.unread() == 0 {
         return true;
     }
-    let Some(rows) = view.rows() else { return false };
+    let Some(rows) = view.rows() else {
+        return false;
+    };
     let mut unread_in_group = false;
     for row in rows {
         match &row.other {
@@ -317,7 +380,10 @@ fn has_nothing_unread(view: &View, shop: &str, open_directory: bool) -> bool {
             Other::Group { .. } => {
                 let may_be_meant = |name: &str| shop.starts_with(name);
                 unread_in_group |= row.unread() > 0
-                    && row.conversation.group().is_some_and(|group| may_be_meant(&group.name));
+                    && row
+                        .conversation
+                        .group()
+                        .is_some_and(|group| may_be_meant(&group.name));
             }
         }
     }
@@ -325,7 +391,11 @@ fn has_nothing_unread(view: &View, shop: &str, open_directory: bool) -> bool {
 }
 
 fn unread(account: AccountId, shop: Arc<str>, form: Form<'_>) -> Step {
-    let query = Query::Unread { account, peer: Peer::Shown(shop), rows_max: BUYER_UNREAD_ROWS_MAX };
+    let query = Query::Unread {
+        account,
+        peer: Peer::Shown(shop),
+        rows_max: BUYER_UNREAD_ROWS_MAX,
+    };
     wait(Ask::Query(query), form, Next::Unread(account))
 }
 
@@ -344,12 +414,18 @@ fn mark_as_read(
     let (Some(conversation), Some(mark)) = (&page.conversation, page.mark) else {
         return no_messages(&form, context);
     };
-    let command = Command::Read { account, conversation: conversation.id, mark };
+    let command = Command::Read {
+        account,
+        conversation: conversation.id,
+        mark,
+    };
     wait(Ask::Submit(command), form, Next::Read(page))
 }
 
 fn no_messages(form: &Form<'_>, context: &mut Context<'_>) -> Step {
-    finish(done(context.body, form, |out| encode::put_unread(out, context.settings, None)))
+    finish(done(context.body, form, |out| {
+        encode::put_unread(out, context.settings, None)
+    }))
 }
 
 fn count(unread: u64, form: &Form<'_>, out: &mut Vec<u8>) -> Step {
@@ -369,7 +445,13 @@ fn send(from: AccountId, said: Said) -> Send {
 }
 
 fn wait(ask: Ask, form: Form<'_>, next: Next) -> Step {
-    Step::Wait(ask, Call::Buyer(Waiting { form: form.into_owned(), next }))
+    Step::Wait(
+        ask,
+        Call::Buyer(Waiting {
+            form: form.into_owned(),
+            next,
+        }),
+    )
 }
 
 fn refuse(form: Form<'_>, refused: &Refused, context: &mut Context<'_>) -> Step {

@@ -52,22 +52,35 @@ impl Refused {
     /// The application says no.
     pub fn new(message: impl Into<Cow<'static, str>>) -> Refused {
         let message = message.into();
-        Refused { state: 1, status: 200, message }
+        Refused {
+            state: 1,
+            status: 200,
+            message,
+        }
     }
 
     /// The session is missing, unknown or not that buyer's: the page must log in again.
     pub fn session(message: &'static str) -> Refused {
-        Refused { state: 0, ..Refused::new(message) }
+        Refused {
+            state: 0,
+            ..Refused::new(message)
+        }
     }
 
     /// The file is larger than allowed.
     pub fn too_large(message: impl Into<Cow<'static, str>>) -> Refused {
-        Refused { status: 413, ..Refused::new(message) }
+        Refused {
+            status: 413,
+            ..Refused::new(message)
+        }
     }
 
     /// The name of the JSONP callback is none.
     pub fn bad_callback() -> Refused {
-        Refused { status: 400, ..Refused::new("jsonpCallback 参数不合法") }
+        Refused {
+            status: 400,
+            ..Refused::new("jsonpCallback 参数不合法")
+        }
     }
 }
 
@@ -83,7 +96,10 @@ impl From<Refusal> for Refused {
             Refusal::Busy => (-1, "服务器繁忙，请稍后重试"),
             Refusal::Failure => (-1, "服务器出错，请稍后重试"),
         };
-        Refused { state, ..Refused::new(message) }
+        Refused {
+            state,
+            ..Refused::new(message)
+        }
     }
 }
 
@@ -105,7 +121,11 @@ pub(super) fn refuse(out: &mut Vec<u8>, form: &Form<'_>, refused: &Refused) -> R
 }
 
 /// Writes the answer to a call that was done; `put_data` writes what is between the braces of `data`.
-pub(super) fn done(out: &mut Vec<u8>, form: &Form<'_>, put_data: impl FnOnce(&mut Vec<u8>)) -> Response {
+pub(super) fn done(
+    out: &mut Vec<u8>,
+    form: &Form<'_>,
+    put_data: impl FnOnce(&mut Vec<u8>),
+) -> Response {
     envelope(out, form, Ok(()), put_data)
 }
 
@@ -236,7 +256,9 @@ pub(super) fn put_list<'a>(
         out.extend_from_slice(b"\",\"cname\":");
         let name = match &row.other {
             Other::Account(account) => &*account.name,
-            Other::Group { .. } => group_names.get(&row.conversation.id).map_or("", |name| name),
+            Other::Group { .. } => group_names
+                .get(&row.conversation.id)
+                .map_or("", |name| name),
         };
         put_string(out, name);
         out.push(b'}');
@@ -248,7 +270,10 @@ pub(super) fn put_list<'a>(
 pub(super) fn put_unread(out: &mut Vec<u8>, settings: &Settings, page: Option<&MessagePage>) {
     out.extend_from_slice(b"\"msgList\":[");
     if let Some(page) = page {
-        let in_group = page.conversation.as_ref().is_some_and(|c| c.group().is_some());
+        let in_group = page
+            .conversation
+            .as_ref()
+            .is_some_and(|c| c.group().is_some());
         put_array(out, &page.messages, |out, message| {
             let sender = in_group.then(|| page.name_of(message.sender));
             out.push(b'{');
@@ -293,7 +318,10 @@ pub(super) fn put_history(
     put_number(out, asked.size);
     out.extend_from_slice(b",\"detailList\":[");
     if let Some(page) = page {
-        let in_group = page.conversation.as_ref().is_some_and(|c| c.group().is_some());
+        let in_group = page
+            .conversation
+            .as_ref()
+            .is_some_and(|c| c.group().is_some());
         put_array(out, &page.messages, |out, message| {
             let (from, to) = match message.sender == buyer.id {
                 true => (&*buyer.name, &*asked.shop),

@@ -10,13 +10,31 @@ const PREFIX: &str = "/soa-im/buyer/";
 
 /// The calls by the last part of their path.
 pub const ROUTES: &[(&str, Route)] = &[
-    ("getUnreadMsgCount", call("buyer.getUnreadMsgCount", calls::get_unread_msg_count)),
+    (
+        "getUnreadMsgCount",
+        call("buyer.getUnreadMsgCount", calls::get_unread_msg_count),
+    ),
     ("getMsg", call("buyer.getMsg", calls::get_msg)),
     ("sendMsg", call("buyer.sendMsg", calls::send_msg)),
-    ("getCurrentChatList", call("buyer.getCurrentChatList", calls::get_current_chat_list)),
-    ("getFirstShowChatList", call("buyer.getFirstShowChatList", calls::get_first_show_chat_list)),
-    ("getHistoryMsg", call("buyer.getHistoryMsg", calls::get_history_msg)),
-    ("registerAndLogin", call("buyer.registerAndLogin", calls::register_and_login)),
+    (
+        "getCurrentChatList",
+        call("buyer.getCurrentChatList", calls::get_current_chat_list),
+    ),
+    (
+        "getFirstShowChatList",
+        call(
+            "buyer.getFirstShowChatList",
+            calls::get_first_show_chat_list,
+        ),
+    ),
+    (
+        "getHistoryMsg",
+        call("buyer.getHistoryMsg", calls::get_history_msg),
+    ),
+    (
+        "registerAndLogin",
+        call("buyer.registerAndLogin", calls::register_and_login),
+    ),
     ("logout", call("buyer.logout", calls::logout)),
     (
         "uploadImage",

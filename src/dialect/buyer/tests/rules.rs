@@ -1,0 +1,665 @@
+//! Every rule for this dialect that a golden pair does not show.
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+use super::host::{Host, IsMeant, NOW, Received};
+use crate::dialect::{AppKey, Ask, route, routes};
+use crate::domain::command::{Command, Refusal};
+use crate::domain::ids::TimeMs;
+use crate::domain::message::MessageKind;
+use crate::domain::query::Query;
+use crate::proto::http::head::Method;
+
+/// The state of a refusal, and the message that says why.
+fn refused(body: &str) -> (i64, String) {
+    let json: serde_json::Value = serde_json::from_str(body).expect(body);
+    assert_eq!(json["success"], false, "{body}");
+    assert_eq!(json["data"], serde_json::json!({}), "{body}");
+    let message = json["message"].as_str().expect("a message").to_owned();
+    assert!(
+        message.chars().any(|c| c >= '\u{4e00}'),
+        "in Chinese: {message}"
+    );
+    (json["state"].as_i64().expect("a state"), message)
+}
+
+fn is_done(body: &str) -> bool {
+    body.starts_with(r#"{"state":1,"success":true,"message":"","data":{"#)
+}
+
+fn texts(body: &str) -> Vec<String> {
+    let json: serde_json::Value = serde_json::from_str(body).expect(body);
+    let data = &json["data"];
+    let list = data["msgList"]
+        .as_array()
+        .or(data["detailList"].as_array())
+        .expect(body);
+    list.iter()
+        .map(|row| row["text"].as_str().expect("text").to_owned())
+        .collect()
+}
+
+fn names(body: &str) -> Vec<String> {
+    let json: serde_json::Value = serde_json::from_str(body).expect(body);
+    let list = json["data"]["mlist"].as_array().expect(body);
+    list.iter()
+        .map(|row| row["cname"].as_str().expect("cname").to_owned())
+        .collect()
+}
+
+#[test]
+fn every_call_has_its_path_methods_and_limits() {
+    let host = Host::new();
+    assert_eq!(routes().count(), 9);
+    for known in routes() {
+        let call = known.name.strip_prefix("buyer.").expect("a name");
+        let found = route(&format!("/soa-im/buyer/{call}")).expect("a call");
+        assert_eq!(found.name, known.name);
+        let is_upload = call == "uploadImage";
+        let methods: &[Method] = if is_upload {
+            &[Method::Post]
+        } else {
+            &[Method::Get, Method::Post]
+        };
+        assert_eq!((found.methods, found.length_required), (methods, is_upload));
+        let bytes_max = if is_upload {
+            4 * 1024 + 128 * 1024
+        } else {
+            256 * 1024
+        };
+        assert_eq!((found.body_bytes_max)(&host.settings), bytes_max);
+    }
+    for path in [
+        "/soa-im/buyer/",
+        "/soa-im/buyer/getmsg",
+        "/buyer/getMsg",
+        "/soa-im/buyer/getMsg/",
+        "*",
+        "",
+    ] {
+        assert!(route(path).is_none(), "{path}");
+    }
+}
+
+#[test]
+fn repeated_slashes_in_a_path_count_as_one() {
+    let mut host = Host::new();
+    let session = host.log_in("a");
+    let request =
+        format!("GET /soa-im//buyer///getUnreadMsgCount?{session} HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert!(is_done(&host.request(request.as_bytes()).body));
+}
+
+#[test]
+fn a_session_that_is_missing_unknown_or_not_that_buyers_is_state_0() {
+    let mut host = Host::new();
+    let session = host.log_in("a");
+    let (_, token) = session.split_once("token=").expect("a token");
+    host.log_in("b");
+    let calls = [
+        "logout",
+        "getFirstShowChatList",
+        "getCurrentChatList",
+        "getHistoryMsg",
+        "getMsg",
+        "sendMsg",
+        "getUnreadMsgCount",
+    ];
+    for call in calls {
+        for bad in [
+            "buyer_name=a".into(),
+            "buyer_name=a&token=".into(),
+            "buyer_name=a&token=zzz".into(),
+            format!("buyer_name=a&token={}", "z".repeat(300)),
+            format!("buyer_name=b&token={token}"),
+            format!("buyer_name=A&token={token}"),
+        ] {
+            let body = host.json(&format!("{call}?{bad}&shopname=s&content=c"));
+            assert_eq!(refused(&body).0, 0, "{call}?{bad}");
+        }
+        let body = host.json(&format!("{call}?token={token}&shopname=s&content=c"));
+        assert_eq!(refused(&body), (1, "缺少参数 buyer_name".into()), "{call}");
+    }
+    // The session comes first even where something else is wrong too, whether it is in memory or not.
+    assert_eq!(refused(&host.json("sendMsg?buyer_name=a&token=zzz")).0, 0);
+    assert_eq!(
+        refused(&host.json(&format!("sendMsg?buyer_name=b&token={token}"))).0,
+        0
+    );
+    assert!(is_done(&host.json(&format!("getUnreadMsgCount?{session}"))));
+}
+
+#[test]
+fn a_token_ends_when_it_was_not_used_for_its_time() {
+    let mut host = Host::new();
+    let session = host.log_in("a");
+    let call = format!("getUnreadMsgCount?{session}");
+    assert!(is_done(&host.json(&call)));
+    host.now.0 += host.settings.token_idle_ms_max - 1;
+    assert!(is_done(&host.json(&call)));
+}
+
+#[test]
+fn missing_parameters_are_named() {
+    let mut host = Host::new();
+    let session = host.log_in("a");
+    for (call, missing) in [
+        ("getHistoryMsg", "shopname"),
+        ("getMsg", "shopname"),
+        ("getMsg?shopname=", "shopname"),
+        ("sendMsg?content=c", "shopname"),
+        ("sendMsg?shopname=s", "content"),
+        ("sendMsg?shopname=s&content=", "content"),
+    ] {
+        let mark = if call.contains('?') { '&' } else { '?' };
+        let body = host.json(&format!("{call}{mark}{session}"));
+        assert_eq!(refused(&body), (1, format!("缺少参数 {missing}")));
+    }
+    assert_eq!(
+        refused(&host.json("registerAndLogin")),
+        (1, "缺少参数 buyer_name".into())
+    );
+}
+
+#[test]
+fn a_buyers_name_has_1_to_64_characters_and_no_slash() {
+    let mut host = Host::new();
+    for good in ["a".into(), "%E4%B9%B0".repeat(64), "a%20b".into()] {
+        assert!(
+            is_done(&host.json(&format!("registerAndLogin?buyer_name={good}"))),
+            "{good}"
+        );
+    }
+    for bad in [
+        "a".repeat(65),
+        "%F0%9F%98%80".repeat(64),
+        "a/b".into(),
+        "%2F".into(),
+        "a%0Ab".into(),
+    ] {
+        assert_eq!(
+            refused(&host.json(&format!("registerAndLogin?buyer_name={bad}"))).0,
+            1,
+            "{bad}"
+        );
+    }
+}
+
+#[test]
+fn a_callback_that_is_no_name_is_refused_in_plain_json() {
+    let mut host = Host::new();
+    let session = host.log_in("a");
+    let too_long = "a".repeat(65);
+    for bad in [
+        "1a",
+        ".a",
+        "a-b",
+        "a(",
+        "alert(1)//",
+        "a%20",
+        "%E4%B8%AD",
+        "a[0]",
+        &too_long,
+    ] {
+        for call in ["getUnreadMsgCount", "registerAndLogin", "getMsg"] {
+            let received = host.get(&format!("{call}?{session}&jsonpCallback={bad}"));
+            assert_eq!(
+                (received.status, received.content_type),
+                (400, "application/json"),
+                "{bad}"
+            );
+            assert_eq!(refused(&received.body).0, 1);
+        }
+    }
+    for good in ["a", "_", "$", "$a.b_1", &"a".repeat(64)] {
+        let received = host.get(&format!("getUnreadMsgCount?{session}&jsonpCallback={good}"));
+        assert!(
+            received
+                .body
+                .starts_with(&format!("/**/{good}({{\"state\":1,")),
+            "{}",
+            received.body
+        );
+    }
+    let received = host.get(&format!("getUnreadMsgCount?{session}&jsonpCallback="));
+    assert_eq!(received.content_type, "application/json");
+}
+
+#[test]
+fn refusals_come_as_scripts_too() {
+    let mut host = Host::new();
+    let received = host.get("getMsg?jsonpCallback=f");
+    assert_eq!((received.status, received.headers.len()), (200, 1));
+    let json = received
+        .body
+        .strip_prefix("/**/f(")
+        .and_then(|rest| rest.strip_suffix(");"));
+    assert_eq!(refused(json.expect("a script")).0, 0);
+    // Also when the callback has to be kept while the call waits.
+    let received = host.get("getMsg?buyer_name=a&token=unknown&jsonpCallback=f");
+    assert!(received.body.starts_with("/**/f({\"state\":0,"));
+}
+
+#[test]
+fn line_separators_are_escaped_in_scripts_only() {
+    let mut host = Host::new();
+    let session = host.log_in("a");
+    host.say("s", "a", "x\u{2028}\u{2029}\"\u{1}</script>");
+    let call = format!("getHistoryMsg?shopname=s&{session}");
+    assert!(
+        host.json(&call)
+            .contains("x\u{2028}\u{2029}\\\"\\u0001</script>")
+    );
+    let received = host.get(&format!("{call}&jsonpCallback=f"));
+    assert!(
+        received
+            .body
+            .contains("x\\u2028\\u2029\\\"\\u0001</script>"),
+        "{}",
+        received.body
+    );
+}
+
+#[test]
+fn a_busy_or_failing_server_is_state_minus_1() {
+    let asks: [(&str, IsMeant); 9] = [
+        ("registerAndLogin", |ask| matches!(ask, Ask::Submit(_))),
+        ("logout", |ask| matches!(ask, Ask::Submit(_))),
+        ("logout", |ask| matches!(ask, Ask::Session(_))),
+        ("getUnreadMsgCount", |ask| matches!(ask, Ask::View(_))),
+        ("getFirstShowChatList", |ask| matches!(ask, Ask::View(_))),
+        ("getHistoryMsg", |ask| matches!(ask, Ask::Query(_))),
+        ("getMsg", |ask| matches!(ask, Ask::Query(_))),
+        ("getMsg", |ask| {
+            matches!(ask, Ask::Submit(Command::Read { .. }))
+        }),
+        ("sendMsg", |ask| {
+            matches!(ask, Ask::Submit(Command::Send(_)))
+        }),
+    ];
+    for (call, is_meant) in asks {
+        for refusal in [Refusal::Busy, Refusal::Failure] {
+            let mut host = Host::new();
+            let session = host.log_in("a");
+            host.say("s", "a", "?");
+            host.refuse = Some((is_meant, refusal));
+            let body = host.json(&format!("{call}?{session}&shopname=s&content=c"));
+            assert_eq!(refused(&body).0, -1, "{call}");
+            assert!(host.refuse.is_none());
+        }
+    }
+}
+
+#[test]
+fn get_msg_answers_after_the_messages_are_read_and_not_before() {
+    let mut host = Host::new();
+    let session = host.log_in("a");
+    host.say("s", "a", "?");
+    let call = format!("getMsg?shopname=s&{session}");
+    host.refuse = Some((|ask| matches!(ask, Ask::Submit(_)), Refusal::Busy));
+    assert_eq!(refused(&host.json(&call)).0, -1);
+    assert_eq!(texts(&host.json(&call)), ["?"]);
+}
+
+#[test]
+fn get_msg_asks_nobody_when_nothing_is_unread() {
+    let mut host = Host::new();
+    let session = host.log_in("a");
+    host.say("s", "a", "?");
+    host.say("t", "a", "?");
+    host.group("群", &["s", "a"]);
+    host.json(&format!("getMsg?shopname=s&{session}"));
+    host.asked.clear();
+    for shop in ["s", "nobody", "群", "群+(2)"] {
+        assert_eq!(
+            texts(&host.json(&format!("getMsg?shopname={shop}&{session}"))),
+            [""; 0]
+        );
+    }
+    assert_eq!(host.asked, []);
+    host.say("s", "群", "!");
+    for shop in ["s", "nobody"] {
+        assert_eq!(
+            texts(&host.json(&format!("getMsg?shopname={shop}&{session}"))),
+            [""; 0]
+        );
+    }
+    assert_eq!(host.asked, []);
+    assert_eq!(
+        texts(&host.json(&format!("getMsg?shopname=群&{session}"))),
+        ["s: !"]
+    );
+}
+
+#[test]
+fn get_msg_returns_at_most_200_the_oldest_first() {
+    let mut host = Host::new();
+    let session = host.log_in("a");
+    for number in 0..203 {
+        host.say("s", "a", &number.to_string());
+    }
+    let call = format!("getMsg?shopname=s&{session}");
+    let expected: Vec<_> = (0..203).map(|number: u32| number.to_string()).collect();
+    assert_eq!(texts(&host.json(&call)), expected[..200]);
+    assert!(
+        host.json(&format!("getUnreadMsgCount?{session}"))
+            .contains(":3}")
+    );
+    assert_eq!(texts(&host.json(&call)), expected[200..]);
+}
+
+#[test]
+fn history_and_sending_mark_nothing_as_read() {
+    let mut host = Host::new();
+    let session = host.log_in("a");
+    host.say("s", "a", "?");
+    host.json(&format!("getHistoryMsg?shopname=s&{session}"));
+    host.json(&format!("sendMsg?shopname=s&content=!&{session}"));
+    assert!(
+        host.json(&format!("getUnreadMsgCount?{session}"))
+            .contains(":1}")
+    );
+}
+
+#[test]
+fn groups_are_known_by_the_name_under_which_they_are_shown() {
+    let mut host = Host::new();
+    let session = host.log_in("a");
+    host.group("群", &["s", "a"]);
+    host.group("群", &["t", "a"]);
+    host.account("店");
+    host.group("店", &["s", "a"]);
+    host.say("s", "群", "one");
+    host.say("a", "群 (2)", "mine");
+    host.say("t", "群", "two");
+    host.say("s", "店 (2)", "three");
+    assert_eq!(
+        names(&host.json(&format!("getFirstShowChatList?{session}"))),
+        ["店 (2)", "群 (2)", "群"]
+    );
+    assert_eq!(
+        texts(&host.json(&format!("getMsg?shopname=群+(2)&{session}"))),
+        ["t: two"]
+    );
+    assert_eq!(
+        texts(&host.json(&format!("getMsg?shopname=店&{session}"))),
+        [""; 0]
+    );
+    assert_eq!(
+        texts(&host.json(&format!("getMsg?shopname=店%20(2)&{session}"))),
+        ["s: three"]
+    );
+    assert_eq!(
+        names(&host.json(&format!("getCurrentChatList?{session}"))),
+        ["群"]
+    );
+    let body = host.json(&format!("sendMsg?shopname=群&content=hi&{session}"));
+    assert!(body.contains(r#"{"text":"hi","type":0,"#), "{body}");
+    let body = host.json(&format!("getHistoryMsg?shopname=群&{session}"));
+    assert_eq!(texts(&body), ["one", "hi"]);
+    assert!(
+        body.contains(r#""from":"s","to":"群"}"#) && body.contains(r#""from":"a","to":"群"}"#),
+        "{body}"
+    );
+}
+
+#[test]
+fn lists_hold_at_most_100_conversations() {
+    let mut host = Host::new();
+    let session = host.log_in("a");
+    for number in 0..120 {
+        host.say("a", &format!("s{number}"), "!");
+    }
+    for number in 0..110 {
+        host.say(&format!("s{number}"), "a", "?");
+    }
+    let newest: Vec<_> = (10..110).rev().map(|number| format!("s{number}")).collect();
+    for call in ["getFirstShowChatList", "getCurrentChatList"] {
+        assert_eq!(names(&host.json(&format!("{call}?{session}"))), newest);
+    }
+}
+
+#[test]
+fn lists_of_a_view_that_keeps_totals_only_come_from_the_store() {
+    let mut host = Host::new();
+    let session = host.log_in("a");
+    host.group("群", &["s", "a"]);
+    host.say("s", "a", "?");
+    host.say("a", "群", "!");
+    host.totals_only = true;
+    for (call, expected) in [
+        ("getFirstShowChatList", &["群", "s"][..]),
+        ("getCurrentChatList", &["s"]),
+    ] {
+        assert_eq!(names(&host.json(&format!("{call}?{session}"))), expected);
+        assert!(matches!(
+            host.asked.last(),
+            Some(Ask::Query(Query::Conversations { rows_max: 100, .. }))
+        ));
+    }
+    assert!(
+        host.json(&format!("getUnreadMsgCount?{session}"))
+            .contains(":1}")
+    );
+    assert_eq!(
+        texts(&host.json(&format!("getMsg?shopname=s&{session}"))),
+        ["?"]
+    );
+    assert_eq!(
+        texts(&host.json(&format!("getMsg?shopname=s&{session}"))),
+        [""; 0]
+    );
+}
+
+#[test]
+fn pages_out_of_range_are_refused() {
+    let mut host = Host::new();
+    let session = host.log_in("a");
+    for bad in [
+        "page_no=0",
+        "page_no=-1",
+        "page_no=x",
+        "page_no=1.5",
+        "page_size=0",
+        "page_size=101",
+        "page_size=x",
+    ] {
+        assert_eq!(
+            refused(&host.json(&format!("getHistoryMsg?shopname=s&{bad}&{session}"))).0,
+            1,
+            "{bad}"
+        );
+    }
+    for good in [
+        "page_size=1",
+        "page_size=100",
+        "page_no=18446744073709551615",
+        "page_no=&page_size=",
+    ] {
+        assert_eq!(
+            texts(&host.json(&format!("getHistoryMsg?shopname=s&{good}&{session}"))),
+            [""; 0]
+        );
+    }
+}
+
+#[test]
+fn a_message_has_1_byte_to_the_configured_size() {
+    let mut host = Host::new();
+    host.settings.message_bytes_max = 9;
+    let session = host.log_in("a");
+    for (content, fits) in [
+        ("1", true),
+        ("%20", true),
+        ("123456789", true),
+        ("1234567890", false),
+        ("中中中", true),
+        ("中中中1", false),
+    ] {
+        let body = host.json(&format!("sendMsg?shopname=s&content={content}&{session}"));
+        assert_eq!(is_done(&body), fits, "{content}");
+        if !fits {
+            assert_eq!(refused(&body), (1, "消息内容不能超过 9 字节".into()));
+        }
+    }
+}
+
+#[test]
+fn only_the_types_of_the_contract_are_sent() {
+    let mut host = Host::new();
+    let session = host.log_in("a");
+    for bad in ["3", "-1", "x", "99999999999"] {
+        let body = host.json(&format!(
+            "sendMsg?shopname=s&content=c&content_type={bad}&{session}"
+        ));
+        assert_eq!(refused(&body).0, 1, "{bad}");
+    }
+    assert!(is_done(&host.json(&format!(
+        "sendMsg?shopname=s&content=c&content_type=&{session}"
+    ))));
+}
+
+#[test]
+fn other_kinds_and_recalled_messages_are_text() {
+    let mut host = Host::new();
+    let session = host.log_in("a");
+    host.say_as("s", "a", MessageKind::Voice, "http://a/b.amr");
+    host.say_as("s", "a", MessageKind::Other(42), "{}");
+    host.say_as("s", "a", MessageKind::Image, "http://a/b.png");
+    host.recall_newest();
+    for call in ["getHistoryMsg", "getMsg"] {
+        let body = host.json(&format!("{call}?shopname=s&{session}"));
+        assert_eq!(texts(&body), ["[语音] http://a/b.amr", "{}", "[已撤回]"]);
+        assert_eq!(body.matches("\"type\":0").count(), 3, "{body}");
+    }
+}
+
+#[test]
+fn the_same_client_id_again_sends_nothing() {
+    let mut host = Host::new();
+    let session = host.log_in("a");
+    let first = host.json(&format!(
+        "sendMsg?shopname=s&content=first&client_id=x1&{session}"
+    ));
+    host.now.0 += 60_000;
+    assert_eq!(
+        host.json(&format!(
+            "sendMsg?shopname=s&content=second&client_id=x1&{session}"
+        )),
+        first
+    );
+    assert_eq!(
+        texts(&host.json(&format!("getHistoryMsg?shopname=s&{session}"))),
+        ["first"]
+    );
+    let long = "x".repeat(65);
+    let body = host.json(&format!(
+        "sendMsg?shopname=s&content=c&client_id={long}&{session}"
+    ));
+    assert_eq!(refused(&body).0, 1);
+    assert!(is_done(&host.json(&format!(
+        "sendMsg?shopname=s&content=c&client_id={}&{session}",
+        &long[1..]
+    ))));
+}
+
+#[test]
+fn nobody_writes_to_themselves() {
+    let mut host = Host::new();
+    let session = host.log_in("a");
+    let body = host.json(&format!("sendMsg?shopname=a&content=c&{session}"));
+    assert_eq!(refused(&body), (1, "不能给自己发送消息".into()));
+}
+
+#[test]
+fn in_an_open_directory_naming_somebody_creates_them() {
+    let mut host = Host::new();
+    let session = host.log_in("a");
+    assert!(is_done(
+        &host.json(&format!("sendMsg?shopname=new&content=c&{session}"))
+    ));
+    let other = host.log_in("new");
+    assert_eq!(
+        texts(&host.json(&format!("getMsg?shopname=a&{other}"))),
+        ["c"]
+    );
+}
+
+#[test]
+fn in_a_closed_directory_nobody_is_created_by_name() {
+    let mut host = Host::new();
+    host.settings.open_directory = false;
+    let session = host.log_in("a");
+    host.account("s");
+    for call in ["sendMsg", "getMsg", "getHistoryMsg"] {
+        let body = host.json(&format!("{call}?shopname=new&content=c&{session}"));
+        assert_eq!(refused(&body), (1, "用户不存在".into()), "{call}");
+        assert!(
+            is_done(&host.json(&format!("{call}?shopname=s&content=c&{session}"))),
+            "{call}"
+        );
+    }
+}
+
+#[test]
+fn signed_mode_lets_only_applications_hand_out_identities() {
+    let mut host = Host::new();
+    host.settings.app_keys = Some(vec![
+        AppKey {
+            id: "one".into(),
+            secret: "first secret".into(),
+        },
+        AppKey {
+            id: "two".into(),
+            secret: "second secret".into(),
+        },
+    ]);
+    let sign = |secret: &str, text: &str| {
+        let mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("a key");
+        let bytes = mac.chain_update(text).finalize().into_bytes();
+        bytes
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<String>()
+    };
+    let now = NOW.0 / 1_000;
+    let text = format!("buyer_name=武松&ts={now}");
+    let good = sign("second secret", &text);
+    let with =
+        |ts: i64, sign: &str| format!("registerAndLogin?buyer_name=武松&ts={ts}&sign={sign}");
+    assert!(is_done(&host.json(&with(now, &good))));
+    host.now = TimeMs(NOW.0 + 300_000);
+    assert!(is_done(&host.json(&with(now, &good))));
+    host.now = TimeMs(NOW.0 + 301_000);
+    assert_eq!(refused(&host.json(&with(now, &good))).0, 1);
+    host.now = NOW;
+    for bad in [
+        with(now, &sign("third secret", &text)),
+        with(now + 1, &good),
+        with(now, ""),
+        "registerAndLogin?buyer_name=武松".into(),
+        format!("registerAndLogin?buyer_name=宋江&ts={now}&sign={good}"),
+    ] {
+        assert_eq!(refused(&host.json(&bad)).0, 1, "{bad}");
+    }
+    let mut with_header = |value: &str| -> Received {
+        let request = format!(
+            "GET /soa-im/buyer/registerAndLogin?buyer_name=a HTTP/1.1\r\nHost: h\r\nAuthorization: {value}\r\n\r\n"
+        );
+        host.request(request.as_bytes())
+    };
+    for good in ["Bearer first secret", "bearer  second secret"] {
+        assert!(is_done(&with_header(good).body), "{good}");
+    }
+    for bad in [
+        "Bearer third",
+        "Bearer ",
+        "Bearer first secret.",
+        "Basic first secret",
+        "first secret",
+        "",
+    ] {
+        assert_eq!(refused(&with_header(bad).body).0, 1, "{bad}");
+    }
+}
