@@ -45,6 +45,19 @@ pub const VIEW_BYTES_MAX: usize = 256 * 1024;
 pub const VIEWS_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Most sessions that a shard remembers; others are looked up in the store.
 pub const SESSIONS_PER_SHARD_MAX: usize = 65_536;
+
+/// Most bytes of database pages that the writer keeps in memory.
+pub const STORE_CACHE_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Most bytes of database pages that each reader keeps in memory.
+pub const READER_CACHE_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// A commit that leaves the write-ahead log at this many pages of 8 KiB or more moves them into the database file.
+pub const WAL_CHECKPOINT_PAGES: usize = 1_000;
+/// The write-ahead log is cut back to this many bytes when it starts anew.
+pub const WAL_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// How long a connection to the database waits for another one that holds it, in milliseconds.
+pub const STORE_BUSY_MS_MAX: u64 = 5_000;
+
+const _: () = assert!(WAL_CHECKPOINT_PAGES * 8 * 1024 <= WAL_BYTES_MAX);
 /// Most bytes of each kind of row that the writer keeps in memory.
 pub const STATE_CACHE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Empty lines skipped before a request line (RFC 9112 §2.2 asks for at least one). Past it: 400.
@@ -169,3 +182,30 @@ const _: () =
     assert!(OUTBOX_BYTES_MIN <= OUTBOX_BYTES_MAX && OUTBOX_BYTES_MAX <= OUTBOX_BYTES_CEILING);
 const _: () = assert!(UPLOAD_BYTES_MAX <= UPLOAD_BYTES_CEILING);
 const _: () = assert!(WS_IDLE_TIMEOUT_S > WS_PING_AFTER_S);
+/// Stripes of the table of who is looked after where.
+pub const SESSION_STRIPES: usize = 64;
+/// Connections that the kernel holds for a listener until they are accepted.
+pub const LISTEN_BACKLOG: i32 = 4_096;
+/// Most bytes of request bodies under way in one shard. Past it the request that needs more is answered 503.
+pub const SHARD_BODY_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// Most bytes of uploads that wait to be written to disk.
+pub const UPLOADS_WAITING_BYTES_MAX: usize = 128 * 1024 * 1024;
+
+/// Longest name of an uploaded file in bytes, its extension included.
+pub const UPLOAD_NAME_BYTES_MAX: usize = 64;
+/// Most files and long queries that wait for a reader.
+pub const FILES_WAITING_MAX: usize = 256;
+/// Descriptors that are kept for files when connections are counted.
+pub const SPARE_DESCRIPTORS: usize = 64;
+/// Longest WebSocket message in bytes, after inflating. Past it: close 1009.
+pub const WS_MESSAGE_BYTES_MAX: usize = 1024 * 1024;
+/// Most fragments of one WebSocket message. Past it: close 1009.
+pub const WS_FRAGMENTS_MAX: u32 = 64 * 1024;
+/// Longest payload of a WebSocket control frame in bytes (RFC 6455 §5.5). Past it: close 1002.
+pub const WS_CONTROL_BYTES_MAX: usize = 125;
+/// Shortest WebSocket message in bytes that is worth compressing.
+pub const WS_DEFLATE_BYTES_MIN: usize = 64;
+/// What a compressor keeps of its output buffer between messages, in bytes.
+pub const WS_DEFLATE_SCRATCH_BYTES_MAX: usize = 64 * 1024;
+
+const _: () = assert!(WS_MESSAGE_BYTES_MAX >= 2 * MESSAGE_BODY_BYTES_MAX);

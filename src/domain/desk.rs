@@ -219,6 +219,16 @@ impl Desk {
         dropped
     }
 
+    /// How many sessions are here.
+    pub fn sessions(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// How many views are here.
+    pub fn views(&self) -> usize {
+        self.views.len()
+    }
+
     /// How many bytes the views here take.
     pub fn views_bytes(&self) -> usize {
         self.views_bytes

@@ -13,10 +13,10 @@ pub mod writer;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use crate::domain::account::Account;
+use crate::domain::account::{Account, Profile};
 use crate::domain::command::Effect;
 use crate::domain::conversation::{Conversation, Pair};
-use crate::domain::ids::{AccountId, CommitNumber, ConversationId, MessageId};
+use crate::domain::ids::{AccountId, CommitNumber, ConversationId, MessageId, TimeMs};
 use crate::domain::member::Member;
 use crate::domain::message::{Dialect, Message};
 use crate::domain::token::{Token, TokenHash};
@@ -35,6 +35,19 @@ impl std::error::Error for StoreError {}
 
 /// The result of asking a store.
 pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// The name of [`AccountId::SERVER`]: its control character is in no name that [`crate::domain::account::check_name`] lets pass.
+pub const SERVER_NAME: &str = "\u{1}imd";
+
+/// The account of the server itself, which every store holds from the start. It is found by its number only.
+pub fn server_account() -> Account {
+    Account {
+        id: AccountId::SERVER,
+        name: Arc::from(SERVER_NAME),
+        created_at: TimeMs(0),
+        profile: Profile::default(),
+    }
+}
 
 /// The highest numbers handed out so far, from which the writer goes on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -100,7 +113,7 @@ pub trait Snapshot {
     fn commit(&self) -> Result<CommitNumber>;
     /// An account by its number.
     fn account(&self, id: AccountId) -> Result<Option<Arc<Account>>>;
-    /// An account by its name.
+    /// A user's account by its name; never the server's.
     fn account_named(&self, name: &str) -> Result<Option<Arc<Account>>>;
     /// A token in force or past its time: whether it still counts is not the store's to say.
     fn token(&self, hash: TokenHash) -> Result<Option<Token>>;

@@ -1,0 +1,235 @@
+//! One commit: effects into rows, in one transaction.
+
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+
+use crate::domain::account::{Account, ServiceRole};
+use crate::domain::command::Effect;
+use crate::domain::conversation::{Conversation, ConversationKind};
+use crate::domain::ids::CommitNumber;
+use crate::domain::member::Member;
+use crate::domain::message::Message;
+use crate::domain::token::{Token, TokenHash};
+use crate::store::sqlite::int;
+use crate::store::{Result, StoreError};
+
+const ADVANCE: &str = "UPDATE meta SET commit_number = ?1 WHERE id = 1 AND commit_number = ?1 - 1";
+
+const PUT_ACCOUNT: &str = "
+    INSERT INTO account (id, name, created_at, nick, avatar, terminal, role) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+    ON CONFLICT (id) DO UPDATE SET name = excluded.name, created_at = excluded.created_at, nick = excluded.nick,
+        avatar = excluded.avatar, terminal = excluded.terminal, role = excluded.role";
+
+const PUT_TOKEN: &str = "
+    INSERT INTO token (hash, account, used_at) VALUES (?1, ?2, ?3)
+    ON CONFLICT (hash) DO UPDATE SET account = excluded.account, used_at = excluded.used_at";
+
+const END_TOKEN: &str = "DELETE FROM token WHERE hash = ?1";
+
+const PUT_SINGLE: &str = "INSERT INTO conversation (id, created_at, low, high) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (id) DO NOTHING";
+
+const PUT_GROUP: &str = "
+    INSERT INTO conversation (id, created_at, owner, name, image, description, jim_name, member_count, next_slot)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+    ON CONFLICT (id) DO UPDATE SET owner = excluded.owner, name = excluded.name, image = excluded.image, description = excluded.description,
+        jim_name = excluded.jim_name, member_count = excluded.member_count, next_slot = excluded.next_slot";
+
+const PUT_MEMBER: &str = "
+    INSERT INTO member (account, conversation, slot, joined_at, joined_after, left_after, alias, read, sent, sent_read)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+    ON CONFLICT (account, conversation) DO UPDATE SET slot = excluded.slot, joined_at = excluded.joined_at,
+        joined_after = excluded.joined_after, left_after = excluded.left_after, alias = excluded.alias, read = excluded.read,
+        sent = excluded.sent, sent_read = excluded.sent_read";
+
+// A message that is there already keeps its place, its key and who said it when; none of the indexes is touched.
+const PUT_MESSAGE: &str = "
+    INSERT INTO message (id, conversation, position, sender, at, kind, body, origin, client_id, attributes, recalled)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+    ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, body = excluded.body, attributes = excluded.attributes, recalled = excluded.recalled";
+
+/// Every statement here, for the test that none of them scans a table.
+#[cfg(test)]
+pub(super) const STATEMENTS: [&str; 8] = [
+    ADVANCE,
+    PUT_ACCOUNT,
+    PUT_TOKEN,
+    END_TOKEN,
+    PUT_SINGLE,
+    PUT_GROUP,
+    PUT_MEMBER,
+    PUT_MESSAGE,
+];
+
+/// Stores `effects` as commit `number`, all or none.
+pub(super) fn commit(
+    connection: &mut Connection,
+    number: CommitNumber,
+    effects: &[Effect],
+) -> Result<()> {
+    let batch = Batch::new(effects);
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if transaction
+        .prepare_cached(ADVANCE)?
+        .execute([int(number.0)])?
+        != 1
+    {
+        return Err(StoreError(format!(
+            "commit {number} does not follow the last one"
+        )));
+    }
+    batch.write(&transaction)?;
+    transaction.commit()?;
+    Ok(())
+}
+
+/// The rows of a batch of effects, each once as it stands in the end, sorted by their keys.
+#[derive(Default)]
+struct Batch<'a> {
+    accounts: Vec<&'a Account>,
+    tokens: Vec<(TokenHash, Option<&'a Token>)>,
+    conversations: Vec<&'a Conversation>,
+    members: Vec<&'a Member>,
+    messages: Vec<&'a Message>,
+}
+
+impl<'a> Batch<'a> {
+    fn new(effects: &'a [Effect]) -> Batch<'a> {
+        let mut batch = Batch::default();
+        for effect in effects {
+            match effect {
+                Effect::Account(account) => batch.accounts.push(account),
+                Effect::Token(token) => batch.tokens.push((token.hash, Some(token))),
+                Effect::TokenEnded(hash) => batch.tokens.push((*hash, None)),
+                Effect::Conversation(conversation) => batch.conversations.push(conversation),
+                Effect::Member(member) => batch.members.push(member),
+                Effect::Append(message) => batch.messages.push(message),
+            }
+        }
+        keep_last(&mut batch.accounts, |account| account.id);
+        keep_last(&mut batch.tokens, |(hash, _)| *hash);
+        keep_last(&mut batch.conversations, |conversation| conversation.id);
+        keep_last(&mut batch.members, |member| {
+            (member.account, member.conversation)
+        });
+        keep_last(&mut batch.messages, |message| message.id);
+        batch
+    }
+
+    fn write(&self, transaction: &Transaction<'_>) -> Result<()> {
+        self.accounts
+            .iter()
+            .try_for_each(|account| put_account(transaction, account))?;
+        self.tokens
+            .iter()
+            .try_for_each(|(hash, token)| put_token(transaction, *hash, *token))?;
+        self.conversations
+            .iter()
+            .try_for_each(|conversation| put_conversation(transaction, conversation))?;
+        self.members
+            .iter()
+            .try_for_each(|member| put_member(transaction, member))?;
+        self.messages
+            .iter()
+            .try_for_each(|message| put_message(transaction, message))
+    }
+}
+
+/// Sorts `rows` and keeps the last of those with the same key.
+fn keep_last<T, K: Ord>(rows: &mut Vec<T>, key: impl Fn(&T) -> K) {
+    rows.reverse();
+    rows.sort_by_key(&key);
+    rows.dedup_by_key(|row| key(row));
+}
+
+fn put_account(transaction: &Transaction<'_>, account: &Account) -> Result<()> {
+    let profile = &account.profile;
+    let role = profile.role.map(|role| match role {
+        ServiceRole::Visitor => 0,
+        ServiceRole::Agent => 1,
+        ServiceRole::Consultant => 2,
+    });
+    let (nick, avatar, terminal) = (&*profile.nick, &*profile.avatar, &*profile.terminal);
+    let mut put = transaction.prepare_cached(PUT_ACCOUNT)?;
+    put.execute(params![
+        int(account.id.0),
+        &*account.name,
+        account.created_at.0,
+        nick,
+        avatar,
+        terminal,
+        role
+    ])?;
+    Ok(())
+}
+
+fn put_token(transaction: &Transaction<'_>, hash: TokenHash, token: Option<&Token>) -> Result<()> {
+    match token {
+        Some(token) => transaction.prepare_cached(PUT_TOKEN)?.execute(params![
+            hash.0,
+            int(token.account.0),
+            token.used_at.0
+        ])?,
+        None => transaction.prepare_cached(END_TOKEN)?.execute([hash.0])?,
+    };
+    Ok(())
+}
+
+fn put_conversation(transaction: &Transaction<'_>, conversation: &Conversation) -> Result<()> {
+    let (id, created_at) = (int(conversation.id.0), conversation.created_at.0);
+    match &conversation.kind {
+        ConversationKind::Single(pair) => {
+            transaction.prepare_cached(PUT_SINGLE)?.execute(params![
+                id,
+                created_at,
+                int(pair.low().0),
+                int(pair.high().0)
+            ])?
+        }
+        ConversationKind::Group(group) => {
+            transaction.prepare_cached(PUT_GROUP)?.execute(params![
+                id,
+                created_at,
+                int(group.owner.0),
+                &*group.name,
+                &*group.image,
+                &*group.description,
+                group.jim_name.as_deref(),
+                group.member_count,
+                group.next_slot.0,
+            ])?
+        }
+    };
+    Ok(())
+}
+
+fn put_member(transaction: &Transaction<'_>, member: &Member) -> Result<()> {
+    transaction.prepare_cached(PUT_MEMBER)?.execute(params![
+        int(member.account.0),
+        int(member.conversation.0),
+        member.slot.0,
+        member.joined_at.0,
+        int(member.joined_after.0),
+        member.left_after.map(|position| int(position.0)),
+        &*member.alias,
+        int(member.read.0),
+        int(member.sent),
+        int(member.sent_read),
+    ])?;
+    Ok(())
+}
+
+fn put_message(transaction: &Transaction<'_>, message: &Message) -> Result<()> {
+    transaction.prepare_cached(PUT_MESSAGE)?.execute(params![
+        int(message.id.0),
+        int(message.conversation.0),
+        int(message.position.0),
+        int(message.sender.0),
+        message.at.0,
+        message.kind.code(),
+        &*message.body,
+        message.origin as u8,
+        message.client_id.as_deref(),
+        message.attributes.as_deref(),
+        message.recalled,
+    ])?;
+    Ok(())
+}
