@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::tz::{TimeZone, offset};
 
-use crate::dialect::{Ask, Context, Outcome, Settings, Step, Upload, route};
+use crate::dialect::{Ask, CallResult, Context, Outcome, Settings, Step, Upload, route};
 use crate::domain::account::{Account, Profile};
 use crate::domain::command::{Command, Peer, Refusal, Reply, Send};
 use crate::domain::conversation::{Conversation, ConversationKind, Group, Head, Pair};
@@ -54,6 +54,8 @@ pub struct Host {
     pub refuse: Option<(IsMeant, Refusal)>,
     /// Whether views are too large to keep lists.
     pub totals_only: bool,
+    /// How the last call ended, for the metrics.
+    pub result: Option<CallResult>,
     desk: Desk,
     memo: SessionMemo,
     accounts: Vec<Arc<Account>>,
@@ -82,6 +84,7 @@ impl Host {
             asked: Vec::new(),
             refuse: None,
             totals_only: false,
+            result: None,
             memo: SessionMemo::default(),
             accounts: Vec::new(),
             tokens: HashMap::new(),
@@ -147,6 +150,7 @@ impl Host {
                 }
             }
         };
+        self.result = Some(response.result);
         Received {
             status: response.status,
             content_type: response.content_type,

@@ -4,7 +4,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use super::host::{Host, IsMeant, NOW, Received};
-use crate::dialect::{AppKey, Ask, route, routes};
+use crate::dialect::{AppKey, Ask, CallResult, route, routes};
 use crate::domain::command::{Command, Refusal};
 use crate::domain::ids::TimeMs;
 use crate::domain::message::MessageKind;
@@ -117,9 +117,11 @@ fn a_session_that_is_missing_unknown_or_not_that_buyers_is_state_0() {
         ] {
             let body = host.json(&format!("{call}?{bad}&shopname=s&content=c"));
             assert_eq!(refused(&body).0, 0, "{call}?{bad}");
+            assert_eq!(host.result, Some(CallResult::Unauthorized));
         }
         let body = host.json(&format!("{call}?token={token}&shopname=s&content=c"));
         assert_eq!(refused(&body), (1, "缺少参数 buyer_name".into()), "{call}");
+        assert_eq!(host.result, Some(CallResult::Refused));
     }
     // The session comes first even where something else is wrong too, whether it is in memory or not.
     assert_eq!(refused(&host.json("sendMsg?buyer_name=a&token=zzz")).0, 0);
@@ -279,14 +281,18 @@ fn a_busy_or_failing_server_is_state_minus_1() {
         }),
     ];
     for (call, is_meant) in asks {
-        for refusal in [Refusal::Busy, Refusal::Failure] {
+        for (refusal, result) in [
+            (Refusal::Busy, CallResult::Busy),
+            (Refusal::Failure, CallResult::Failed),
+        ] {
             let mut host = Host::new();
             let session = host.log_in("a");
             host.say("s", "a", "?");
             host.refuse = Some((is_meant, refusal));
             let body = host.json(&format!("{call}?{session}&shopname=s&content=c"));
             assert_eq!(refused(&body).0, -1, "{call}");
-            assert!(host.refuse.is_none());
+            assert_eq!(host.result, Some(result));
+            assert!(host.refuse.is_none(), "{call} did not ask");
         }
     }
 }
