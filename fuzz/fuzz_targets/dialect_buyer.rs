@@ -223,6 +223,7 @@ impl Script<'_> {
             }
             Ask::Submit(_) => Outcome::Reply(Reply::Done),
             Ask::Save(_) => Outcome::Saved,
+            Ask::Attach(_) => Outcome::Attached,
         }
     }
 }

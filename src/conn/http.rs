@@ -256,6 +256,8 @@ fn handle_request(request: Request<'_>, number: u32, side: &mut Side<'_, '_>) ->
         return None;
     }
     if found.length_required && head.framing() == Framing::Absent {
+        // What follows may be a body that never said how long it is.
+        answer.connection = Connection::Close;
         write_refusal(411, "length required", None, &answer, side);
         return None;
     }

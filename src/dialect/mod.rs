@@ -14,6 +14,7 @@ pub mod json;
 pub mod kinds;
 pub mod params;
 pub mod random;
+pub mod socket;
 pub mod time;
 
 use std::borrow::Cow;
@@ -181,6 +182,8 @@ pub enum Ask {
     Submit(Command),
     /// A file, written and synced.
     Save(Upload),
+    /// From here on the socket is given the events of an account, which is online.
+    Attach(AccountId),
 }
 
 /// A file to keep.
@@ -205,6 +208,8 @@ pub enum Outcome {
     Reply(Reply),
     /// To [`Ask::Save`].
     Saved,
+    /// To [`Ask::Attach`].
+    Attached,
     /// To any: it could not be had.
     Refused(Refusal),
 }

@@ -17,6 +17,8 @@ use crate::domain::view::{View, ViewRow};
 pub enum Query {
     /// Everything that an account's view holds.
     View(AccountId),
+    /// The groups that an account is a member of.
+    Groups(AccountId),
     /// Who uses a token.
     Session(TokenHash),
     /// Whom a name or number means.
@@ -64,6 +66,8 @@ pub enum Answer {
     View(Box<View>),
     /// To [`Query::Conversations`].
     Conversations(Box<ConversationList>),
+    /// To [`Query::Groups`].
+    Groups(Vec<ConversationId>),
     /// To [`Query::Session`]; `None` for an unknown token.
     Session(Option<Session>),
     /// To [`Query::Resolve`]; `None` for nobody.

@@ -39,6 +39,7 @@ impl Shard {
             Wanted::Ask(Ask::Query(query)) => self.want_answer(call, query),
             Wanted::Ask(Ask::Submit(command)) => self.want_command(call, command),
             Wanted::Ask(Ask::Save(upload)) => self.want_saved(call, upload),
+            Wanted::Ask(Ask::Attach(_)) => self.refuse(call, Refusal::Failure),
             Wanted::Page(request) => self.want_page(call, request),
         }
     }
@@ -182,6 +183,7 @@ impl Shard {
                 }
             }
             (path, method) if path.starts_with(UPLOADS) => method_not_allowed(method),
+            ("*", Method::Options) => method_not_allowed(Method::Options),
             _ => Page::text(404, "not found"),
         };
         self.delivered.push_back((call, Delivered::Page(page)));

@@ -15,17 +15,19 @@ use crate::domain::query::{
 };
 use crate::domain::token::TokenHash;
 use crate::domain::view::{Other, View, ViewRow, group_names};
-use crate::limits::{ANSWER_BYTES_MAX, LIST_ROWS_MAX, MESSAGE_BODY_BYTES_MAX, PAGE_ROWS_MAX};
+use crate::limits::{
+    ANSWER_BYTES_MAX, ANSWER_ROW_BYTES_MAX, LIST_ROWS_MAX, MESSAGE_BODY_BYTES_MAX, PAGE_ROWS_MAX,
+};
 use crate::store::{Order, Result, Snapshot, StoreError};
 
 const _: () = assert!(
-    MESSAGE_BODY_BYTES_MAX <= ANSWER_BYTES_MAX,
+    6 * MESSAGE_BODY_BYTES_MAX + ANSWER_ROW_BYTES_MAX <= ANSWER_BYTES_MAX,
     "every message fits into an answer"
 );
 
 /// The answer to `query` as `snapshot` shows it.
 ///
-/// The bodies of a page take at most [`ANSWER_BYTES_MAX`]: of a history page that would take more the newest rows are given, of
+/// The messages of a page take at most [`ANSWER_BYTES_MAX`]: of a history page that would take more the newest rows are given, of
 /// unread messages the oldest, and the mark stands where they end.
 ///
 /// # Errors
@@ -43,6 +45,7 @@ pub fn answer(snapshot: &dyn Snapshot, query: &Query) -> Result<Answered> {
             *rows_max,
             *unread_only,
         )?)),
+        Query::Groups(account) => Answer::Groups(groups(snapshot, *account)?),
         Query::Session(hash) => Answer::Session(session(snapshot, *hash)?),
         Query::Resolve { account, peer } => Answer::Resolved(resolve(snapshot, *account, peer)?),
         Query::History {
@@ -123,6 +126,17 @@ fn view(snapshot: &dyn Snapshot, account: AccountId) -> Result<View> {
     });
     let view = View::load(account, snapshot.commit()?, rows);
     error.map_or(Ok(view), Err)
+}
+
+fn groups(snapshot: &dyn Snapshot, account: AccountId) -> Result<Vec<ConversationId>> {
+    let memberships = snapshot.memberships(account)?;
+    let mut groups = Vec::new();
+    for member in memberships.iter().filter(|member| member.is_active()) {
+        if conversation_of(snapshot, member)?.group().is_some() {
+            groups.push(member.conversation);
+        }
+    }
+    Ok(groups)
 }
 
 fn conversations(
@@ -309,7 +323,13 @@ fn count_that_fits(messages: &[Arc<Message>]) -> usize {
     let mut bytes = 0;
     messages
         .iter()
-        .take_while(|message| (bytes += message.body.len(), bytes <= ANSWER_BYTES_MAX).1)
+        .take_while(|message| {
+            (
+                bytes += message.answer_bytes_max(),
+                bytes <= ANSWER_BYTES_MAX,
+            )
+                .1
+        })
         .count()
 }
 

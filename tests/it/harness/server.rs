@@ -161,14 +161,19 @@ impl Server {
 
     fn start(flags: &[&str], env: &[(&str, &str)]) -> Server {
         let dir = TempDir::new().expect("a temporary directory");
-        let mut args: Vec<OsString> = ["--listen", "127.0.0.1:0", "--shards", "2", "--data"]
+        let mut args: Vec<OsString> = ["--listen", "127.0.0.1:0", "--shards", "2"]
             .map(OsString::from)
             .into();
-        args.push(dir.path().into());
+        if !flags.contains(&"--memory") {
+            args.extend(["--data".into(), dir.path().into()]);
+        }
         args.extend(flags.iter().map(OsString::from));
+        // A server that is killed leaves its temporary files: in a directory that goes with the `Server`.
+        let temporary = ("TMPDIR".to_owned(), dir.path().display().to_string());
         let env: Vec<_> = env
             .iter()
             .map(|(name, value)| (name.to_string(), value.to_string()))
+            .chain([temporary])
             .collect();
         let process = Process::spawn(dir.path(), &args, &env);
         let mut server = Server {

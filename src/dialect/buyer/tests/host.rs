@@ -340,6 +340,7 @@ impl Host {
                 self.files.push(upload.clone());
                 Outcome::Saved
             }
+            Ask::Attach(_) => panic!("not asked by this dialect"),
         }
     }
 
