@@ -37,8 +37,10 @@ pub const TOKEN_TOUCH_MS_MIN: i64 = 60 * 60 * 1_000;
 pub const LIST_ROWS_MAX: usize = 1_000;
 /// Most rows of a page in an answer.
 pub const PAGE_ROWS_MAX: usize = 100;
-/// Most bytes of message bodies in one answer.
-pub const ANSWER_BYTES_MAX: usize = 1024 * 1024;
+/// Most bytes that the messages of an answer may take in it; what stands around them fits into the rest of 1 MiB.
+pub const ANSWER_BYTES_MAX: usize = 1024 * 1024 - 16 * 1024;
+/// What stands around a message's body in an answer: two names, each at most doubled by escapes, keys, numbers.
+pub const ANSWER_ROW_BYTES_MAX: usize = 4 * NAME_BYTES_MAX + 256;
 /// Most bytes of an account's view in memory; above it keeps totals only.
 pub const VIEW_BYTES_MAX: usize = 256 * 1024;
 /// Most bytes of all views, over all shards.
@@ -70,6 +72,20 @@ pub const TRAILER_BYTES_MAX: usize = 4 * 1024;
 pub const MULTIPART_HEADER_BYTES_MAX: usize = 4 * 1024;
 /// Most header fields in one part of a multipart body.
 pub const MULTIPART_HEADER_COUNT_MAX: usize = 16;
+
+/// Longest name of a JSONP callback in bytes. Past it: 400.
+pub const JSONP_NAME_BYTES_MAX: usize = 64;
+/// Longest name that a buyer may register, in characters.
+pub const BUYER_NAME_CHARS_MAX: usize = 64;
+/// Most conversations in one of `buyer`'s lists.
+pub const BUYER_LIST_ROWS_MAX: usize = 100;
+/// Most messages that `buyer`'s getMsg returns and marks as read.
+pub const BUYER_UNREAD_ROWS_MAX: usize = 200;
+/// How far the time of a signed login may lie from the server's, either way, in seconds.
+pub const SIGNATURE_AGE_S_MAX: i64 = 300;
+
+const _: () = assert!(BUYER_LIST_ROWS_MAX <= LIST_ROWS_MAX);
+const _: () = assert!(BUYER_UNREAD_ROWS_MAX <= LIST_ROWS_MAX);
 /// Most commands in one commit.
 pub const BATCH_COMMANDS_MAX: usize = 512;
 /// Most bytes of commands in one commit.
@@ -168,3 +184,30 @@ const _: () =
     assert!(OUTBOX_BYTES_MIN <= OUTBOX_BYTES_MAX && OUTBOX_BYTES_MAX <= OUTBOX_BYTES_CEILING);
 const _: () = assert!(UPLOAD_BYTES_MAX <= UPLOAD_BYTES_CEILING);
 const _: () = assert!(WS_IDLE_TIMEOUT_S > WS_PING_AFTER_S);
+/// Stripes of the table of who is looked after where.
+pub const SESSION_STRIPES: usize = 64;
+/// Connections that the kernel holds for a listener until they are accepted.
+pub const LISTEN_BACKLOG: i32 = 4_096;
+/// Most bytes of request bodies under way in one shard. Past it the request that needs more is answered 503.
+pub const SHARD_BODY_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// Most bytes of uploads that wait to be written to disk.
+pub const UPLOADS_WAITING_BYTES_MAX: usize = 128 * 1024 * 1024;
+
+/// Longest name of an uploaded file in bytes, its extension included.
+pub const UPLOAD_NAME_BYTES_MAX: usize = 64;
+/// Most files and long queries that wait for a reader.
+pub const FILES_WAITING_MAX: usize = 256;
+/// Descriptors that are kept for files when connections are counted.
+pub const SPARE_DESCRIPTORS: usize = 64;
+/// Longest WebSocket message in bytes, after inflating. Past it: close 1009.
+pub const WS_MESSAGE_BYTES_MAX: usize = 1024 * 1024;
+/// Most fragments of one WebSocket message. Past it: close 1009.
+pub const WS_FRAGMENTS_MAX: u32 = 64 * 1024;
+/// Longest payload of a WebSocket control frame in bytes (RFC 6455 §5.5). Past it: close 1002.
+pub const WS_CONTROL_BYTES_MAX: usize = 125;
+/// Shortest WebSocket message in bytes that is worth compressing.
+pub const WS_DEFLATE_BYTES_MIN: usize = 64;
+/// What a compressor keeps of its output buffer between messages, in bytes.
+pub const WS_DEFLATE_SCRATCH_BYTES_MAX: usize = 64 * 1024;
+
+const _: () = assert!(WS_MESSAGE_BYTES_MAX >= 2 * MESSAGE_BODY_BYTES_MAX);

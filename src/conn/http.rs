@@ -1,7 +1,7 @@
 //! HTTP on a connection: one request at a time, in order, however late its answer comes.
 
 use crate::conn::{
-    Closing, Delivered, Finished, Page, PageRequest, Parsed, Side, Turn, Want, Wanted,
+    Cause, Closing, Delivered, Finished, Page, PageRequest, Parsed, Side, Turn, Want, Wanted,
 };
 use crate::dialect::{self, Call, CallResult, Context, Route, Step, route};
 use crate::limits::{API_BODY_BYTES_MAX, BODY_GRACE_MS};
@@ -100,6 +100,16 @@ impl Http {
         }
     }
 
+    /// Bytes that are kept of a body under way.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.decoder.held_bytes()
+    }
+
+    /// Gives up the body under way, whose request has been refused.
+    pub(super) fn forget_body(&mut self) {
+        self.decoder = Decoder::new();
+    }
+
     /// Takes the next request, or part of it, out of `data`.
     pub(super) fn parse(&mut self, data: &[u8], side: &mut Side<'_, '_>) -> Parsed {
         if !self.decoder.is_mid_request() {
@@ -138,7 +148,7 @@ impl Http {
                 }
             }
             Err(refusal) => {
-                self.refuse(&refusal, side);
+                self.refuse(&refusal, Cause::Refused, side);
                 Parsed {
                     taken: 0,
                     starved: false,
@@ -174,10 +184,10 @@ impl Http {
     }
 
     /// Answers what cannot be understood. Nothing more is read as a request.
-    pub(super) fn refuse(&mut self, refusal: &Refusal, side: &mut Side<'_, '_>) {
+    pub(super) fn refuse(&mut self, refusal: &Refusal, cause: Cause, side: &mut Side<'_, '_>) {
         let out = side.outbox.buffer(side.turn.buffers);
         Response::refusal(refusal).encode(side.turn.date, out);
-        *side.closing = Closing::Lingering;
+        side.end(Closing::Lingering, cause);
         let result = CallResult::Refused;
         side.turn.finished.push(Finished {
             route: None,
@@ -246,6 +256,8 @@ fn handle_request(request: Request<'_>, number: u32, side: &mut Side<'_, '_>) ->
         return None;
     }
     if found.length_required && head.framing() == Framing::Absent {
+        // What follows may be a body that never said how long it is.
+        answer.connection = Connection::Close;
         write_refusal(411, "length required", None, &answer, side);
         return None;
     }
@@ -300,7 +312,7 @@ fn write_response(response: &dialect::Response, answer: &Answer, side: &mut Side
     let headers: Vec<(&'static str, &str)> = response
         .headers
         .iter()
-        .map(|(name, value)| (*name, value.as_str()))
+        .map(|(name, value)| (*name, &**value))
         .collect();
     let body = std::mem::take(side.turn.scratch);
     write(
@@ -327,7 +339,10 @@ fn write_page(page: &Page, answer: &Answer, side: &mut Side<'_, '_>) {
         cache_control: page.cache_control,
         headers: &headers,
         connection: answer.connection,
-        content: Content::Bytes(&page.body),
+        content: match page.head_length {
+            Some(length) => Content::Length(length),
+            None => Content::Bytes(&page.body),
+        },
     };
     write(response, CallResult::of_status(page.status), answer, side);
 }
@@ -410,7 +425,12 @@ fn finish(
     side: &mut Side<'_, '_>,
 ) {
     if connection == Connection::Close {
-        *side.closing = Closing::Lingering;
+        let cause = if side.turn.draining {
+            Cause::Shutdown
+        } else {
+            Cause::Answered
+        };
+        side.end(Closing::Lingering, cause);
     }
     side.turn.finished.push(Finished {
         route: answer.route,

@@ -98,8 +98,23 @@ pub struct Page {
     pub cache_control: &'static str,
     /// Further header fields.
     pub headers: Vec<(&'static str, String)>,
-    /// The content; for `HEAD` it is counted and not sent.
+    /// The content.
     pub body: Vec<u8>,
+    /// The content's length where it is left out because the request was `HEAD`.
+    pub head_length: Option<u64>,
+}
+
+impl Page {
+    /// A short page that nobody may store.
+    pub fn text(status: u16, body: impl Into<String>) -> Page {
+        Page {
+            status,
+            content_type: "text/plain; charset=utf-8",
+            cache_control: "no-store",
+            body: body.into().into_bytes(),
+            ..Page::default()
+        }
+    }
 }
 
 /// What was wanted.
@@ -143,6 +158,7 @@ struct Side<'a, 'b> {
     outbox: &'a mut Outbox,
     memo: &'a mut SessionMemo,
     closing: &'a mut Closing,
+    cause: &'a mut Cause,
     turn: &'a mut Turn<'b>,
 }
 
@@ -154,6 +170,37 @@ struct Parsed {
     starved: bool,
 }
 
+/// Why a connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The peer sends no more.
+    Peer,
+    /// Its last answer said so.
+    Answered,
+    /// What came was not HTTP, or past a limit.
+    Refused,
+    /// Nothing came for too long.
+    Idle,
+    /// A request came too slowly.
+    SlowSender,
+    /// The peer took too little of what it was sent.
+    SlowConsumer,
+    /// The server has no room for what it sends.
+    Overload,
+    /// The server stops.
+    Shutdown,
+}
+
+impl Side<'_, '_> {
+    /// Begins the end, unless it has begun.
+    fn end(&mut self, closing: Closing, cause: Cause) {
+        if *self.closing == Closing::Open {
+            *self.closing = closing;
+            *self.cause = cause;
+        }
+    }
+}
+
 /// A connection, from its first byte to its last.
 #[derive(Debug)]
 pub struct Conn {
@@ -163,6 +210,8 @@ pub struct Conn {
     outbox: Outbox,
     memo: SessionMemo,
     closing: Closing,
+    /// Why, once it does not stay open.
+    cause: Cause,
     /// Whether the peer sends no more.
     ended: bool,
     /// Whether the unparsed bytes are the beginning of something that needs more.
@@ -182,6 +231,7 @@ impl Conn {
             outbox: Outbox::default(),
             memo: SessionMemo::default(),
             closing: Closing::Open,
+            cause: Cause::Peer,
             ended: false,
             starved: false,
             deadline_ms: now_ms + http.idle_timeout_ms,
@@ -231,6 +281,7 @@ impl Conn {
             outbox: &mut self.outbox,
             memo: &mut self.memo,
             closing: &mut self.closing,
+            cause: &mut self.cause,
             turn,
         };
         self.http.handle_outcome(call, delivered, &mut side);
@@ -254,6 +305,13 @@ impl Conn {
         }
         let is_mid_request = self.http.is_mid_request(!self.unparsed.is_empty());
         if self.closing != Closing::Open || !self.outbox.is_empty() || !is_mid_request {
+            if self.closing == Closing::Open {
+                self.cause = if self.outbox.is_empty() {
+                    Cause::Idle
+                } else {
+                    Cause::SlowConsumer
+                };
+            }
             self.closing = Closing::Now;
             return;
         }
@@ -261,10 +319,14 @@ impl Conn {
             outbox: &mut self.outbox,
             memo: &mut self.memo,
             closing: &mut self.closing,
+            cause: &mut self.cause,
             turn,
         };
-        self.http
-            .refuse(&Refusal::new(408, "request came too slowly"), &mut side);
+        self.http.refuse(
+            &Refusal::new(408, "request came too slowly"),
+            Cause::SlowSender,
+            &mut side,
+        );
         self.update_deadline(turn);
     }
 
@@ -272,7 +334,32 @@ impl Conn {
     pub fn handle_drain(&mut self) {
         if !self.http.is_waiting() && self.closing == Closing::Open {
             self.closing = Closing::AfterOutput;
+            self.cause = Cause::Shutdown;
+            self.close_if_written();
         }
+    }
+
+    /// Bytes that are kept of a body under way.
+    pub fn held_bytes(&self) -> usize {
+        self.http.held_bytes()
+    }
+
+    /// There is no room for the body under way.
+    pub fn refuse_body(&mut self, turn: &mut Turn<'_>) {
+        let mut side = Side {
+            outbox: &mut self.outbox,
+            memo: &mut self.memo,
+            closing: &mut self.closing,
+            cause: &mut self.cause,
+            turn,
+        };
+        self.http.refuse(
+            &Refusal::new(503, "too many uploads at once"),
+            Cause::Overload,
+            &mut side,
+        );
+        self.http.forget_body();
+        self.update_deadline(turn);
     }
 
     /// Bytes to write.
@@ -283,15 +370,24 @@ impl Conn {
     /// So many bytes of [`Conn::output`] were written.
     pub fn handle_written(&mut self, count: usize, turn: &mut Turn<'_>) {
         self.outbox.advance(count, turn.buffers);
+        self.close_if_written();
+        self.update_deadline(turn);
+    }
+
+    fn close_if_written(&mut self) {
         if self.outbox.is_empty() && self.closing == Closing::AfterOutput {
             self.closing = Closing::Now;
         }
-        self.update_deadline(turn);
     }
 
     /// How it ends.
     pub fn closing(&self) -> Closing {
         self.closing
+    }
+
+    /// Why it ends, once [`Conn::closing`] says that it does.
+    pub fn cause(&self) -> Cause {
+        self.cause
     }
 
     /// Whether what the peer sends should be read: not while an answer is awaited or too much waits to be written.
@@ -329,6 +425,7 @@ impl Conn {
                 outbox: &mut self.outbox,
                 memo: &mut self.memo,
                 closing: &mut self.closing,
+                cause: &mut self.cause,
                 turn,
             };
             let parsed = self.http.parse(rest, &mut side);
@@ -342,7 +439,9 @@ impl Conn {
     fn close_if_over(&mut self) {
         if self.ended && self.closing == Closing::Open && !self.http.is_waiting() {
             self.closing = Closing::AfterOutput;
+            self.cause = Cause::Peer;
         }
+        self.close_if_written();
         if self.ended && self.closing == Closing::Lingering && self.outbox.is_empty() {
             self.closing = Closing::Now;
         }

@@ -8,8 +8,16 @@
 //!                                              → Step::Wait(ask, call) … call.resume(outcome, context) → Step …
 //! ```
 
+pub mod auth;
 pub mod buyer;
+pub mod json;
+pub mod kinds;
+pub mod params;
+pub mod random;
+pub mod socket;
+pub mod time;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -146,7 +154,7 @@ pub struct Response {
     /// The media type of the body.
     pub content_type: &'static str,
     /// Further header fields.
-    pub headers: SmallVec<[(&'static str, String); 2]>,
+    pub headers: SmallVec<[(&'static str, Cow<'static, str>); 2]>,
 }
 
 impl Response {
@@ -174,6 +182,8 @@ pub enum Ask {
     Submit(Command),
     /// A file, written and synced.
     Save(Upload),
+    /// From here on the socket is given the events of an account, which is online.
+    Attach(AccountId),
 }
 
 /// A file to keep.
@@ -198,6 +208,8 @@ pub enum Outcome {
     Reply(Reply),
     /// To [`Ask::Save`].
     Saved,
+    /// To [`Ask::Attach`].
+    Attached,
     /// To any: it could not be had.
     Refused(Refusal),
 }

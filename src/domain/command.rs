@@ -72,6 +72,22 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// Roughly how many bytes it takes.
+    pub fn bytes(&self) -> usize {
+        let points_to = match self {
+            Command::Send(send) => {
+                send.body.len() + send.attributes.as_ref().map_or(0, |text| text.len())
+            }
+            Command::CreateGroup { members, .. }
+            | Command::AddMembers { members, .. }
+            | Command::RemoveMembers { members, .. } => members.iter().map(Who::bytes).sum(),
+            _ => 0,
+        };
+        size_of::<Command>() + points_to
+    }
+}
+
 /// A message to store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Send {
@@ -98,6 +114,16 @@ pub enum Who {
     Id(AccountId),
     /// By name.
     Name(Arc<str>),
+}
+
+impl Who {
+    fn bytes(&self) -> usize {
+        let name = match self {
+            Who::Id(_) => 0,
+            Who::Name(name) => name.len(),
+        };
+        size_of::<Who>() + name
+    }
 }
 
 /// The other side of a conversation, as a dialect names it.

@@ -1,5 +1,6 @@
 //! Queries: what is asked of the store without changing it, and the answers.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::domain::account::Account;
@@ -9,13 +10,15 @@ use crate::domain::ids::{AccountId, CommitNumber, ConversationId};
 use crate::domain::member::{Member, ReadMark};
 use crate::domain::message::Message;
 use crate::domain::token::{Token, TokenHash};
-use crate::domain::view::View;
+use crate::domain::view::{View, ViewRow};
 
 /// A question to a snapshot of the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Query {
     /// Everything that an account's view holds.
     View(AccountId),
+    /// The groups that an account is a member of.
+    Groups(AccountId),
     /// Who uses a token.
     Session(TokenHash),
     /// Whom a name or number means.
@@ -36,6 +39,15 @@ pub enum Query {
         /// Rows a page, 1 to [`crate::limits::PAGE_ROWS_MAX`].
         size: usize,
     },
+    /// The list of an account whose view is too large to hold it.
+    Conversations {
+        /// Whose.
+        account: AccountId,
+        /// Most rows.
+        rows_max: usize,
+        /// Whether those without unread messages are left out.
+        unread_only: bool,
+    },
     /// What an account has not read in a conversation, the oldest first.
     Unread {
         /// Who asks.
@@ -52,6 +64,10 @@ pub enum Query {
 pub enum Answer {
     /// To [`Query::View`].
     View(Box<View>),
+    /// To [`Query::Conversations`].
+    Conversations(Box<ConversationList>),
+    /// To [`Query::Groups`].
+    Groups(Vec<ConversationId>),
     /// To [`Query::Session`]; `None` for an unknown token.
     Session(Option<Session>),
     /// To [`Query::Resolve`]; `None` for nobody.
@@ -87,6 +103,15 @@ pub enum Resolved {
     Account(Arc<Account>, Option<ConversationId>),
     /// A group.
     Group(ConversationId),
+}
+
+/// Some of an account's conversations.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConversationList {
+    /// Newest activity first.
+    pub rows: Vec<ViewRow>,
+    /// Under which name each group among them is shown to the account.
+    pub group_names: HashMap<ConversationId, Arc<str>>,
 }
 
 /// Messages of one conversation. A conversation that does not exist yet (two accounts that never wrote) gives an empty page.

@@ -1,5 +1,6 @@
 //! Answers to queries, out of the rows of any store's snapshot.
 
+use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -9,20 +10,24 @@ use crate::domain::conversation::{Conversation, ConversationKind, Pair};
 use crate::domain::ids::{AccountId, ConversationId, Position};
 use crate::domain::member::{Member, ReadMark};
 use crate::domain::message::Message;
-use crate::domain::query::{Answer, Answered, MessagePage, Query, Resolved, Session};
+use crate::domain::query::{
+    Answer, Answered, ConversationList, MessagePage, Query, Resolved, Session,
+};
 use crate::domain::token::TokenHash;
 use crate::domain::view::{Other, View, ViewRow, group_names};
-use crate::limits::{ANSWER_BYTES_MAX, LIST_ROWS_MAX, MESSAGE_BODY_BYTES_MAX, PAGE_ROWS_MAX};
+use crate::limits::{
+    ANSWER_BYTES_MAX, ANSWER_ROW_BYTES_MAX, LIST_ROWS_MAX, MESSAGE_BODY_BYTES_MAX, PAGE_ROWS_MAX,
+};
 use crate::store::{Order, Result, Snapshot, StoreError};
 
 const _: () = assert!(
-    MESSAGE_BODY_BYTES_MAX <= ANSWER_BYTES_MAX,
+    6 * MESSAGE_BODY_BYTES_MAX + ANSWER_ROW_BYTES_MAX <= ANSWER_BYTES_MAX,
     "every message fits into an answer"
 );
 
 /// The answer to `query` as `snapshot` shows it.
 ///
-/// The bodies of a page take at most [`ANSWER_BYTES_MAX`]: of a history page that would take more the newest rows are given, of
+/// The messages of a page take at most [`ANSWER_BYTES_MAX`]: of a history page that would take more the newest rows are given, of
 /// unread messages the oldest, and the mark stands where they end.
 ///
 /// # Errors
@@ -30,6 +35,17 @@ const _: () = assert!(
 pub fn answer(snapshot: &dyn Snapshot, query: &Query) -> Result<Answered> {
     let answer = match query {
         Query::View(account) => Answer::View(Box::new(view(snapshot, *account)?)),
+        Query::Conversations {
+            account,
+            rows_max,
+            unread_only,
+        } => Answer::Conversations(Box::new(conversations(
+            snapshot,
+            *account,
+            *rows_max,
+            *unread_only,
+        )?)),
+        Query::Groups(account) => Answer::Groups(groups(snapshot, *account)?),
         Query::Session(hash) => Answer::Session(session(snapshot, *hash)?),
         Query::Resolve { account, peer } => Answer::Resolved(resolve(snapshot, *account, peer)?),
         Query::History {
@@ -110,6 +126,36 @@ fn view(snapshot: &dyn Snapshot, account: AccountId) -> Result<View> {
     });
     let view = View::load(account, snapshot.commit()?, rows);
     error.map_or(Ok(view), Err)
+}
+
+fn groups(snapshot: &dyn Snapshot, account: AccountId) -> Result<Vec<ConversationId>> {
+    let memberships = snapshot.memberships(account)?;
+    let mut groups = Vec::new();
+    for member in memberships.iter().filter(|member| member.is_active()) {
+        if conversation_of(snapshot, member)?.group().is_some() {
+            groups.push(member.conversation);
+        }
+    }
+    Ok(groups)
+}
+
+fn conversations(
+    snapshot: &dyn Snapshot,
+    account: AccountId,
+    rows_max: usize,
+    unread_only: bool,
+) -> Result<ConversationList> {
+    let memberships = snapshot.memberships(account)?;
+    let active = memberships.into_iter().filter(Member::is_active);
+    let mut rows = active
+        .map(|member| view_row(snapshot, member))
+        .collect::<Result<Vec<_>>>()?;
+    let mut group_names = group_names(&rows);
+    rows.retain(|row| !unread_only || row.unread() > 0);
+    rows.sort_unstable_by_key(|row| Reverse(row.conversation.activity()));
+    rows.truncate(rows_max.min(LIST_ROWS_MAX));
+    group_names.retain(|id, _| rows.iter().any(|row| row.conversation.id == *id));
+    Ok(ConversationList { rows, group_names })
 }
 
 fn view_row(snapshot: &dyn Snapshot, member: Member) -> Result<ViewRow> {
@@ -277,7 +323,13 @@ fn count_that_fits(messages: &[Arc<Message>]) -> usize {
     let mut bytes = 0;
     messages
         .iter()
-        .take_while(|message| (bytes += message.body.len(), bytes <= ANSWER_BYTES_MAX).1)
+        .take_while(|message| {
+            (
+                bytes += message.answer_bytes_max(),
+                bytes <= ANSWER_BYTES_MAX,
+            )
+                .1
+        })
         .count()
 }
 

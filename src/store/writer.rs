@@ -113,13 +113,9 @@ struct Waiting<R> {
 }
 
 impl<R> Writer<R> {
-    /// A writer over `store`, which it opens.
-    ///
-    /// # Errors
-    /// When the store cannot be opened.
-    pub fn open(mut store: Box<dyn Store>, policy: Policy) -> Result<Writer<R>, StoreError> {
-        let counters = store.open()?;
-        Ok(Writer {
+    /// A writer over `store`, which has been opened and gave `counters`.
+    pub fn resume(store: Box<dyn Store>, policy: Policy, counters: Counters) -> Writer<R> {
+        Writer {
             store,
             policy,
             state: State::default(),
@@ -133,7 +129,7 @@ impl<R> Writer<R> {
             requests: Vec::new(),
             next_load: 0,
             failures: Vec::new(),
-        })
+        }
     }
 
     /// The newest commit.
@@ -251,7 +247,7 @@ impl<R> Writer<R> {
                     .apply(&decision.effects, CommitNumber(self.commit.0 + 1));
                 self.batch.effects.extend(decision.effects);
                 self.batch.told.extend(decision.told);
-                self.batch.bytes += command_bytes(&submitted.command);
+                self.batch.bytes += submitted.command.bytes();
                 self.answer(submitted.reply_to, Ok(decision.reply));
             }
             Err(refusal) => self.answer(submitted.reply_to, Err(refusal)),
@@ -330,14 +326,4 @@ fn numbers_after(counters: Counters) -> Numbers {
         conversation: counters.conversation,
         ids: IdGenerator::new(0, counters.message),
     }
-}
-
-fn command_bytes(command: &Command) -> usize {
-    let body = match command {
-        Command::Send(send) => {
-            send.body.len() + send.attributes.as_ref().map_or(0, |text| text.len())
-        }
-        _ => 0,
-    };
-    size_of::<Command>() + body
 }

@@ -345,19 +345,16 @@ impl<'a> Fields<'a> {
             let is = |name: &str| header.name.eq_ignore_ascii_case(name);
             match header.name.len() {
                 4 if is("host") => {
-                    if fields.host.replace(header.value).is_some() {
-                        return Err(Refusal::bad("repeated Host"));
-                    }
+                    put_once(&mut fields.host, header.value)
+                        .ok_or(Refusal::bad("repeated Host"))?;
                 }
                 14 if is("content-length") => {
-                    if fields.content_length.replace(header.value).is_some() {
-                        return Err(Refusal::bad("repeated Content-Length"));
-                    }
+                    put_once(&mut fields.content_length, header.value)
+                        .ok_or(Refusal::bad("repeated Content-Length"))?;
                 }
                 17 if is("transfer-encoding") => {
-                    if fields.transfer_encoding.replace(header.value).is_some() {
-                        return Err(Refusal::new(501, "transfer coding not supported"));
-                    }
+                    put_once(&mut fields.transfer_encoding, header.value)
+                        .ok_or(Refusal::bad("repeated Transfer-Encoding"))?;
                 }
                 10 if is("connection") => {
                     for option in list(header.value) {
@@ -396,6 +393,11 @@ impl<'a> Fields<'a> {
             (Some(_), None) => Err(Refusal::new(501, "transfer coding not supported")),
         }
     }
+}
+
+/// Fills an empty slot; `None` if it was taken.
+fn put_once<'a>(slot: &mut Option<&'a [u8]>, value: &'a [u8]) -> Option<()> {
+    slot.replace(value).is_none().then_some(())
 }
 
 /// The elements of a comma-separated list (RFC 9110 §5.6.1).

@@ -319,7 +319,9 @@ fn open_writer(twin: &Twin) -> Writer<()> {
         group_members_max: 4,
         token_idle_ms_max: TOKEN_IDLE_TTL_S as i64 * 1_000,
     };
-    Writer::open(Box::new(twin.clone()), policy).unwrap()
+    let mut store = twin.clone();
+    let counters = store.open().unwrap();
+    Writer::resume(Box::new(store), policy, counters)
 }
 
 fn every_account() -> impl Iterator<Item = AccountId> {

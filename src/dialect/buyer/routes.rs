@@ -1,0 +1,77 @@
+//! The nine calls and where they are.
+
+use crate::dialect::buyer::calls;
+use crate::dialect::{Context, Route, Settings, Step};
+use crate::limits::{API_BODY_BYTES_MAX, MESSAGE_BODY_BYTES_MAX, MULTIPART_OVERHEAD_BYTES_MAX};
+use crate::proto::http::head::Method;
+use crate::proto::http::request::Request;
+
+const PREFIX: &str = "/soa-im/buyer/";
+
+/// The calls by the last part of their path.
+pub const ROUTES: &[(&str, Route)] = &[
+    (
+        "getUnreadMsgCount",
+        call("buyer.getUnreadMsgCount", calls::get_unread_msg_count),
+    ),
+    ("getMsg", call("buyer.getMsg", calls::get_msg)),
+    ("sendMsg", call("buyer.sendMsg", calls::send_msg)),
+    (
+        "getCurrentChatList",
+        call("buyer.getCurrentChatList", calls::get_current_chat_list),
+    ),
+    (
+        "getFirstShowChatList",
+        call(
+            "buyer.getFirstShowChatList",
+            calls::get_first_show_chat_list,
+        ),
+    ),
+    (
+        "getHistoryMsg",
+        call("buyer.getHistoryMsg", calls::get_history_msg),
+    ),
+    (
+        "registerAndLogin",
+        call("buyer.registerAndLogin", calls::register_and_login),
+    ),
+    ("logout", call("buyer.logout", calls::logout)),
+    (
+        "uploadImage",
+        Route {
+            methods: &[Method::Post],
+            body_bytes_max: upload_bytes_max,
+            length_required: true,
+            ..call("buyer.uploadImage", calls::upload_image)
+        },
+    ),
+];
+
+/// The call at `path`.
+pub fn route(path: &str) -> Option<&'static Route> {
+    let name = path.strip_prefix(PREFIX)?;
+    ROUTES
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map(|(_, route)| route)
+}
+
+const fn call(name: &'static str, start: fn(&Request<'_>, &mut Context<'_>) -> Step) -> Route {
+    Route {
+        name,
+        methods: &[Method::Get, Method::Post],
+        body_bytes_max,
+        length_required: false,
+        start,
+    }
+}
+
+/// A message in which every byte is percent-encoded, and room for the rest.
+fn body_bytes_max(settings: &Settings) -> usize {
+    const REST_BYTES_MAX: usize = API_BODY_BYTES_MAX - 3 * MESSAGE_BODY_BYTES_MAX;
+    REST_BYTES_MAX + 3 * settings.message_bytes_max
+}
+
+fn upload_bytes_max(settings: &Settings) -> usize {
+    settings.upload_bytes_max + MULTIPART_OVERHEAD_BYTES_MAX
+}

@@ -1,0 +1,101 @@
+//! WebSocket endpoints: what a dialect makes of messages, outcomes and events on a connection.
+//!
+//! ```text
+//! open(target) → Opening                      at the handshake; the socket may speak first
+//! decode(message) → Incoming                  its order says whether it may overtake nothing or joins the writes before it
+//! start(incoming) → SocketStep::Done | Wait   … resume(outcome) → SocketStep …
+//! pushes(event) → bool, encode_push(event)    once per event and dialect, shared by all sockets
+//! ```
+//!
+//! Answers leave in the order of their requests. A write starts while other writes are under way; a read waits for all before it.
+
+use crate::dialect::{Ask, Outcome, Settings};
+use crate::domain::desk::Desk;
+use crate::domain::event::Event;
+use crate::domain::ids::{AccountId, TimeMs};
+
+/// What a socket may look at and use while it handles something.
+pub struct SocketContext<'a> {
+    /// What the shard has in memory.
+    pub desk: &'a mut Desk,
+    /// The operator's settings.
+    pub settings: &'a Settings,
+    /// The wall clock.
+    pub now: TimeMs,
+    /// Who is online.
+    pub presence: &'a dyn Presence,
+    /// Fills with bytes from the operating system's generator.
+    pub random: &'a mut dyn FnMut(&mut [u8]),
+    /// Where answers go.
+    pub frames: &'a mut dyn Frames,
+}
+
+/// Who is online: has at least one open socket, in any dialect.
+pub trait Presence {
+    /// Whether `account` is.
+    fn is_online(&self, account: AccountId) -> bool;
+}
+
+/// Where a socket's messages go, in order.
+pub trait Frames {
+    /// Sends a text message.
+    fn text(&mut self, payload: &[u8]);
+    /// Ends the connection with this code (RFC 6455 §7.4) when everything before it is sent.
+    fn close(&mut self, code: u16, reason: &'static str);
+}
+
+/// Whether a message may be handled while others are under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turnstile {
+    /// Its first and only want is a command: it may follow other such messages before they are answered.
+    Write,
+    /// It waits until everything before it is answered.
+    Read,
+}
+
+/// What comes next in a message's handling.
+pub enum SocketStep<C> {
+    /// It is answered, as far as it needs an answer.
+    Done,
+    /// Something must be fetched or done first.
+    Wait(Ask, C),
+}
+
+/// A dialect's side of a WebSocket connection.
+pub trait Endpoint: Sized {
+    /// A message, understood.
+    type Incoming;
+    /// A message's handling that waits for something.
+    type Call;
+
+    /// Begins a connection whose handshake asked for `query`.
+    fn open(query: Option<&str>, context: &mut SocketContext<'_>)
+    -> (Self, SocketStep<Self::Call>);
+
+    /// Understands a message, text or binary.
+    fn decode(&mut self, payload: &[u8]) -> (Turnstile, Self::Incoming);
+
+    /// Begins to handle a message.
+    fn start(
+        &mut self,
+        incoming: Self::Incoming,
+        context: &mut SocketContext<'_>,
+    ) -> SocketStep<Self::Call>;
+
+    /// Goes on with what was waited for.
+    fn resume(
+        &mut self,
+        call: Self::Call,
+        outcome: Outcome,
+        context: &mut SocketContext<'_>,
+    ) -> SocketStep<Self::Call>;
+
+    /// The account that is logged in; from [`Ask::Attach`] on it is given events.
+    fn account(&self) -> Option<AccountId>;
+
+    /// Whether this socket is sent what [`Endpoint::encode_push`] makes of the event.
+    fn pushes(&mut self, event: &Event, context: &mut SocketContext<'_>) -> bool;
+
+    /// What the dialect's sockets are sent of an event, the same for all of them; `false` for nothing.
+    fn encode_push(event: &Event, settings: &Settings, out: &mut Vec<u8>) -> bool;
+}

@@ -1,0 +1,291 @@
+//! What a shard fetches or does for its connections: wants go out here, and what other threads found comes back.
+
+use std::sync::atomic::Ordering;
+
+use crate::admin::health::{self, Readiness};
+use crate::admin::metrics;
+use crate::admin::process::Process;
+use crate::conn::{Delivered, Page, PageRequest, Wanted};
+use crate::dialect::{Ask, Outcome, Upload};
+use crate::domain::command::{Command, Refusal, Reply};
+use crate::domain::ids::AccountId;
+use crate::domain::query::{Answer, Answered, Query};
+use crate::domain::view::View;
+use crate::limits::{
+    INBOX_ENTRIES_MAX, SHARD_COMMAND_BYTES_MAX, SHARD_COMMANDS_MAX, UPLOADS_WAITING_BYTES_MAX,
+};
+use crate::proto::http::head::Method;
+use crate::runtime::inbox::{CallKey, CommandSlot, Entry, Purpose, Question};
+use crate::runtime::reader::Heavy;
+use crate::runtime::shard::Shard;
+use crate::store::writer::Submitted;
+
+/// Where uploads are served.
+const UPLOADS: &str = "/soa-im/statics/upload/";
+
+impl Shard {
+    /// Sees to something that a connection waits for.
+    pub(super) fn want(&mut self, call: CallKey, what: Wanted) {
+        match what {
+            Wanted::Ask(Ask::Session(hash)) => {
+                self.desk.expect_session(hash);
+                let question = self.question(Purpose::Session(call, hash), Query::Session(hash));
+                if self.short.try_send(question).is_err() {
+                    self.desk.deliver_session(hash, None, self.now);
+                    self.refuse(call, Refusal::Busy);
+                }
+            }
+            Wanted::Ask(Ask::View(account)) => self.want_view(call, account),
+            Wanted::Ask(Ask::Query(query)) => self.want_answer(call, query),
+            Wanted::Ask(Ask::Submit(command)) => self.want_command(call, command),
+            Wanted::Ask(Ask::Save(upload)) => self.want_saved(call, upload),
+            Wanted::Ask(Ask::Attach(_)) => self.refuse(call, Refusal::Failure),
+            Wanted::Page(request) => self.want_page(call, request),
+        }
+    }
+
+    fn question(&self, purpose: Purpose, query: Query) -> Question {
+        Question {
+            shard: self.index,
+            purpose,
+            query,
+        }
+    }
+
+    fn refuse(&mut self, call: CallKey, refusal: Refusal) {
+        self.outcome(call, Outcome::Refused(refusal));
+    }
+
+    fn outcome(&mut self, call: CallKey, outcome: Outcome) {
+        self.delivered
+            .push_back((call, Delivered::Outcome(outcome)));
+    }
+
+    /// The shard watches the account before it asks for the load, so that nothing is in neither.
+    fn want_view(&mut self, call: CallKey, account: AccountId) {
+        self.view_waiters.entry(account).or_default().push(call);
+        if !self.desk.expect_view(account) {
+            return;
+        }
+        self.shared.sessions.watch(account, self.index);
+        let question = self.question(Purpose::View(account), Query::View(account));
+        if self.short.try_send(question).is_err() {
+            self.give_up_view(account, Refusal::Busy);
+        }
+    }
+
+    fn give_up_view(&mut self, account: AccountId, refusal: Refusal) {
+        self.desk.abandon_view(account);
+        for call in self.view_waiters.remove(&account).unwrap_or_default() {
+            self.refuse(call, refusal);
+        }
+    }
+
+    fn want_answer(&mut self, call: CallKey, query: Query) {
+        let is_heavy = matches!(query, Query::Conversations { .. });
+        let question = self.question(Purpose::Call(call), query);
+        let is_taken = if is_heavy {
+            self.heavy.try_send(Heavy::Query(question)).is_ok()
+        } else {
+            self.short.try_send(question).is_ok()
+        };
+        if !is_taken {
+            self.refuse(call, Refusal::Busy);
+        }
+    }
+
+    fn want_command(&mut self, call: CallKey, command: Command) {
+        if self.shared.pressure.is_high(self.shared.now_us())
+            || !self.submit_command(Some(call), command)
+        {
+            self.refuse(call, Refusal::Busy);
+        }
+    }
+
+    /// `false` when the shard has as many commands under way as it may.
+    fn submit_command(&mut self, call: Option<CallKey>, command: Command) -> bool {
+        let bytes = command.bytes();
+        if self.commands_in_flight >= SHARD_COMMANDS_MAX
+            || self.command_bytes_in_flight + bytes > SHARD_COMMAND_BYTES_MAX
+        {
+            return false;
+        }
+        self.commands_in_flight += 1;
+        self.command_bytes_in_flight += bytes;
+        self.shared.pressure.submitted(self.shared.now_us());
+        let reply_to = CommandSlot {
+            shard: self.index,
+            call,
+            bytes,
+        };
+        let lane = match call {
+            Some(call) => {
+                (self.index as u64) << 56
+                    ^ u64::from(call.conn.slot) << 32
+                    ^ u64::from(call.conn.generation)
+            }
+            None => u64::MAX,
+        };
+        self.submits.push(Submitted {
+            lane,
+            command,
+            reply_to,
+        });
+        true
+    }
+
+    /// Records the use of tokens. What finds no room now is recorded at a later use.
+    pub(super) fn submit_touches(&mut self) {
+        for token in self.desk.take_touches() {
+            self.submit_command(None, Command::Touch { token });
+        }
+        for account in self.desk.take_dropped_views() {
+            self.shared.sessions.unwatch(account, self.index);
+        }
+    }
+
+    fn want_saved(&mut self, call: CallKey, upload: Upload) {
+        let bytes = upload.bytes.len();
+        let waiting = self.shared.upload_bytes.fetch_add(bytes, Ordering::Relaxed);
+        let shard = self.index;
+        let has_room = waiting + bytes <= UPLOADS_WAITING_BYTES_MAX;
+        if !has_room
+            || self
+                .heavy
+                .try_send(Heavy::Save {
+                    shard,
+                    call,
+                    upload,
+                })
+                .is_err()
+        {
+            self.shared.upload_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            self.refuse(call, Refusal::Busy);
+        }
+    }
+
+    fn want_page(&mut self, call: CallKey, request: Box<PageRequest>) {
+        let page = match (request.path.as_str(), request.method) {
+            ("/healthz" | "/readyz" | "/metrics", Method::Get | Method::Head) => {
+                self.own_page(&request.path)
+            }
+            ("/healthz" | "/readyz" | "/metrics", _) => method_not_allowed(request.method),
+            (path, Method::Get | Method::Head) if path.starts_with(UPLOADS) => {
+                let name = path.strip_prefix(UPLOADS).unwrap_or_default().to_owned();
+                match self.heavy.try_send(Heavy::Serve {
+                    shard: self.index,
+                    call,
+                    name,
+                    request,
+                }) {
+                    Ok(()) => return,
+                    Err(_) => Page::text(503, "busy"),
+                }
+            }
+            (path, method) if path.starts_with(UPLOADS) => method_not_allowed(method),
+            ("*", Method::Options) => method_not_allowed(Method::Options),
+            _ => Page::text(404, "not found"),
+        };
+        self.delivered.push_back((call, Delivered::Page(page)));
+    }
+
+    fn own_page(&mut self, path: &str) -> Page {
+        let mut body = String::new();
+        let (status, content_type) = match path {
+            "/metrics" => {
+                self.shared
+                    .metrics
+                    .render(&Process::read(self.shared.started_at_ms()), &mut body);
+                (200, metrics::CONTENT_TYPE)
+            }
+            "/readyz" => (self.readiness().render(&mut body), health::CONTENT_TYPE),
+            _ => {
+                let (status, text) = health::HEALTHZ;
+                body.push_str(text);
+                (status, health::CONTENT_TYPE)
+            }
+        };
+        Page {
+            content_type,
+            ..Page::text(status, body)
+        }
+    }
+
+    fn readiness(&self) -> Readiness {
+        let inboxes_below_mark = self
+            .shared
+            .inboxes
+            .iter()
+            .all(|inbox| inbox.len() <= INBOX_ENTRIES_MAX);
+        Readiness {
+            store_open: self.shared.store_healthy.load(Ordering::Relaxed),
+            writer_alive: self.shared.writer_alive.load(Ordering::Relaxed),
+            writer_queue_below_mark: !self.shared.pressure.is_high(self.shared.now_us())
+                && inboxes_below_mark,
+            reader_queue_below_mark: !self.short.is_full() && !self.heavy.is_full(),
+            draining: self.shared.is_draining(),
+        }
+    }
+
+    /// Handles something that another thread has for this shard.
+    pub(super) fn handle_entry(&mut self, entry: Entry) {
+        match entry {
+            Entry::Commit { number, told } => {
+                told.iter().for_each(|told| self.desk.apply(number, told))
+            }
+            Entry::Replies(replies) => replies
+                .into_iter()
+                .for_each(|(slot, reply)| self.handle_reply(slot, reply)),
+            Entry::Read { purpose, result } => self.handle_read(purpose, result),
+            Entry::Saved(call, Ok(())) => self.outcome(call, Outcome::Saved),
+            Entry::Saved(call, Err(refusal)) => self.refuse(call, refusal),
+            Entry::Page(call, page) => self.delivered.push_back((call, Delivered::Page(page))),
+        }
+    }
+
+    fn handle_reply(&mut self, slot: CommandSlot, reply: Result<Reply, Refusal>) {
+        self.commands_in_flight -= 1;
+        self.command_bytes_in_flight -= slot.bytes;
+        if let Some(call) = slot.call {
+            self.outcome(call, reply.map_or_else(Outcome::Refused, Outcome::Reply));
+        }
+    }
+
+    fn handle_read(&mut self, purpose: Purpose, result: Result<Answered, Refusal>) {
+        match (purpose, result.map(|answered| answered.answer)) {
+            (Purpose::Call(call), Ok(answer)) => self.outcome(call, Outcome::Answer(answer)),
+            (Purpose::Call(call), Err(refusal)) => self.refuse(call, refusal),
+            (Purpose::Session(call, hash), Ok(Answer::Session(session))) => {
+                let account = self.desk.deliver_session(hash, session, self.now);
+                self.outcome(call, Outcome::Session(account));
+            }
+            (Purpose::Session(call, hash), result) => {
+                self.desk.deliver_session(hash, None, self.now);
+                self.refuse(call, result.err().unwrap_or(Refusal::Failure));
+            }
+            (Purpose::View(account), Ok(Answer::View(view))) => self.handle_view(account, *view),
+            (Purpose::View(account), result) => {
+                self.give_up_view(account, result.err().unwrap_or(Refusal::Failure))
+            }
+        }
+    }
+
+    fn handle_view(&mut self, account: AccountId, view: View) {
+        let too_large = self.desk.deliver_view(view);
+        for call in self.view_waiters.remove(&account).unwrap_or_default() {
+            self.outcome(call, Outcome::View(too_large.clone().map(Box::new)));
+        }
+    }
+}
+
+fn method_not_allowed(method: Method) -> Page {
+    let (status, reason) = if method == Method::Options {
+        (204, "")
+    } else {
+        (405, "method not allowed")
+    };
+    Page {
+        headers: vec![("Allow", "GET, HEAD, OPTIONS".to_owned())],
+        ..Page::text(status, reason)
+    }
+}

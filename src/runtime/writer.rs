@@ -1,0 +1,188 @@
+//! The writer's thread: drain, decide, commit, release.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender};
+
+use crate::admin::metrics::{CommandResult, Counter, Gauge, Histogram, Recorder};
+use crate::config::LogLevel;
+use crate::domain::command::{Refusal, Reply};
+use crate::domain::event::{Audience, Told};
+use crate::limits::INBOX_ENTRIES_MAX;
+use crate::runtime::inbox::{CommandSlot, Entry};
+use crate::runtime::shared::{Shared, wall_clock};
+use crate::store::writer::{LoadRequest, Loaded, Released, Submitted, Writer};
+
+/// How long the writer rests while a shard has too much in its inbox.
+const INBOX_FULL_REST: Duration = Duration::from_micros(200);
+
+/// Something for the writer.
+#[derive(Debug)]
+pub enum ToWriter {
+    /// A command.
+    Submit(Submitted<CommandSlot>),
+    /// Rows that a command waits for.
+    Loaded(Loaded),
+    /// Commit what is there and stop.
+    Stop,
+}
+
+/// The writer with all that its thread needs.
+pub struct WriterThread {
+    /// The state machine.
+    pub writer: Writer<CommandSlot>,
+    /// Where everything comes from.
+    pub inbox: Receiver<ToWriter>,
+    /// Where what must be read goes.
+    pub loads: Sender<LoadRequest>,
+    /// What all threads share.
+    pub shared: Arc<Shared>,
+    /// Counts for this thread.
+    pub recorder: Recorder,
+}
+
+impl WriterThread {
+    /// Runs until it is told to stop, then leaves the store tidy.
+    pub fn run(mut self) {
+        let mut stopping = false;
+        while !stopping {
+            self.wait_for_inboxes();
+            let Ok(first) = self.inbox.recv() else { break };
+            stopping = self.handle(first);
+            while !stopping && !self.writer.is_batch_full() {
+                match self.inbox.try_recv() {
+                    Ok(next) => stopping = self.handle(next),
+                    Err(_) => break,
+                }
+            }
+            self.end_batch();
+        }
+        if let Err(error) = self.writer.close() {
+            self.shared
+                .log(LogLevel::Error, &format!("closing the store: {error}"));
+        }
+    }
+
+    /// `true` when it is time to stop.
+    fn handle(&mut self, input: ToWriter) -> bool {
+        match input {
+            ToWriter::Submit(submitted) => self.writer.handle_submitted(submitted, wall_clock()),
+            ToWriter::Loaded(loaded) => self.writer.handle_loaded(loaded, wall_clock()),
+            ToWriter::Stop => return true,
+        }
+        false
+    }
+
+    fn wait_for_inboxes(&self) {
+        while self
+            .shared
+            .inboxes
+            .iter()
+            .any(|inbox| inbox.len() > INBOX_ENTRIES_MAX)
+        {
+            std::thread::sleep(INBOX_FULL_REST);
+        }
+    }
+
+    fn end_batch(&mut self) {
+        while let Some(request) = self.writer.poll_load() {
+            self.recorder.count(Counter::CommandMisses, 1);
+            // The readers outlive the writer.
+            let _ = self.loads.send(request);
+        }
+        let left = self.inbox.len();
+        self.shared
+            .pressure
+            .batch_taken(self.shared.now_us(), left > 0);
+        self.recorder.set(Gauge::WriterQueue, left as u64);
+        self.recorder
+            .set(Gauge::CommandsParked, self.writer.parked() as u64);
+        let commands = self.writer.batch_commands();
+        let begun = Instant::now();
+        let released = self.writer.commit();
+        if released.commit.is_some() {
+            let took = begun.elapsed();
+            self.shared.pressure.committed(took.as_micros() as u64);
+            self.recorder.time(Histogram::CommitDuration, took);
+            self.recorder
+                .observe(Histogram::CommitCommands, commands as u64);
+            self.recorder
+                .observe(Histogram::CommitEffects, released.effects as u64);
+        }
+        if !released.failures.is_empty() {
+            self.recorder.count(Counter::CommitFailures, 1);
+        }
+        for failure in &released.failures {
+            self.shared
+                .log(LogLevel::Error, &format!("the store failed: {failure}"));
+        }
+        self.shared
+            .store_healthy
+            .store(self.writer.is_healthy(), Ordering::Relaxed);
+        self.release(released);
+    }
+
+    /// Events to every inbox concerned, then the commit's number, then the answers.
+    fn release(&mut self, released: Released<CommandSlot>) {
+        let shards = self.shared.inboxes.len();
+        if let Some(number) = released.commit {
+            let mut told: Vec<Vec<Told>> = vec![Vec::new(); shards];
+            for one in released.told {
+                let concerned = self.concerned(one.audience);
+                for (shard, told) in told.iter_mut().enumerate() {
+                    if concerned >> shard & 1 == 1 {
+                        told.push(one.clone());
+                    }
+                }
+            }
+            for (inbox, told) in self.shared.inboxes.iter().zip(told) {
+                if !told.is_empty() {
+                    inbox.push(Entry::Commit { number, told });
+                    inbox.wake();
+                }
+            }
+            self.shared.publish(number);
+        }
+        let mut replies: Vec<Vec<(CommandSlot, Result<Reply, Refusal>)>> = vec![Vec::new(); shards];
+        for (slot, reply) in released.replies {
+            self.recorder
+                .count(Counter::Commands(command_result(&reply)), 1);
+            if let Some(replies) = replies.get_mut(slot.shard) {
+                replies.push((slot, reply));
+            }
+        }
+        for (inbox, replies) in self.shared.inboxes.iter().zip(replies) {
+            if !replies.is_empty() {
+                inbox.push(Entry::Replies(replies));
+                inbox.wake();
+            }
+        }
+    }
+
+    /// The shards that are told, one bit each.
+    fn concerned(&self, audience: Audience) -> u64 {
+        match audience {
+            Audience::One(account) => self.shared.sessions.shards(account),
+            Audience::Two(one, other) => {
+                self.shared.sessions.shards(one) | self.shared.sessions.shards(other)
+            }
+            Audience::Everyone => u64::MAX,
+        }
+    }
+}
+
+fn command_result(reply: &Result<Reply, Refusal>) -> CommandResult {
+    match reply {
+        Ok(_) => CommandResult::Done,
+        Err(Refusal::NoSuchAccount) => CommandResult::NoSuchAccount,
+        Err(Refusal::NoSuchConversation) => CommandResult::NoSuchConversation,
+        Err(Refusal::NotAMember) => CommandResult::NotAMember,
+        Err(Refusal::BadName) => CommandResult::BadName,
+        Err(Refusal::ToSelf) => CommandResult::ToSelf,
+        Err(Refusal::GroupFull) => CommandResult::GroupFull,
+        Err(Refusal::Busy) => CommandResult::Busy,
+        Err(Refusal::Failure) => CommandResult::Failure,
+    }
+}

@@ -1,0 +1,20 @@
+//! What the tests stand on: the server as a process, an HTTP client, the buyer's calls, and patterns for exact bytes.
+
+mod buyer;
+mod http;
+mod images;
+mod pattern;
+mod request;
+mod server;
+
+pub use buyer::{Buyer, Envelope, TOKEN_CALLS, login};
+pub use http::{Client, Response};
+pub use images::{BMP, GIF, JPEG, PNG, WEBP, gif_of};
+pub use pattern::{captures, check_pattern};
+pub use request::{HOST, Image, Place, Request, form_encoded, multipart};
+pub use server::{Server, exit_of};
+
+use std::time::Duration;
+
+/// How long a test waits for anything before it fails.
+pub const GUARD: Duration = Duration::from_secs(10);
