@@ -211,3 +211,5 @@ pub const WS_DEFLATE_BYTES_MIN: usize = 64;
 pub const WS_DEFLATE_SCRATCH_BYTES_MAX: usize = 64 * 1024;
 
 const _: () = assert!(WS_MESSAGE_BYTES_MAX >= 2 * MESSAGE_BODY_BYTES_MAX);
+/// Most messages of a WebSocket connection that wait for their answers; then it is not read.
+pub const SOCKET_CALLS_MAX: usize = 32;
