@@ -205,11 +205,11 @@ pub const WS_MESSAGE_BYTES_MAX: usize = 1024 * 1024;
 pub const WS_FRAGMENTS_MAX: u32 = 64 * 1024;
 /// Longest payload of a WebSocket control frame in bytes (RFC 6455 §5.5). Past it: close 1002.
 pub const WS_CONTROL_BYTES_MAX: usize = 125;
-/// Shortest WebSocket message in bytes that is worth compressing.
-pub const WS_DEFLATE_BYTES_MIN: usize = 64;
 /// What a compressor keeps of its output buffer between messages, in bytes.
 pub const WS_DEFLATE_SCRATCH_BYTES_MAX: usize = 64 * 1024;
 
 const _: () = assert!(WS_MESSAGE_BYTES_MAX >= 2 * MESSAGE_BODY_BYTES_MAX);
 /// Most messages of a WebSocket connection that wait for their answers; then it is not read.
 pub const SOCKET_CALLS_MAX: usize = 32;
+/// Longest message of `/echo` in bytes: the longest of the conformance suites.
+pub const ECHO_MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;

@@ -232,7 +232,9 @@ impl<E: Endpoint> Ws<E> {
             self.has_pinged = false;
         }
         let length = data.len();
-        match self.decoder.decode(data, &side.turn.ws.limits) {
+        let mut limits = side.turn.ws.limits;
+        limits.message_bytes_max = E::MESSAGE_BYTES_MAX.unwrap_or(limits.message_bytes_max);
+        match self.decoder.decode(data, &limits) {
             Ok((taken, Event::NeedMore)) => Parsed::starved(taken),
             Ok((taken, event)) => {
                 match event {

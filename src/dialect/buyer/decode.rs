@@ -190,7 +190,7 @@ pub(super) fn check_buyer(account: &Account, buyer_name: Option<&str>) -> Result
     match buyer_name {
         Some(name) if *name == *account.name => Ok(()),
         Some(_) => Err(Refused::session("token 与 buyer_name 不符，请重新登录")),
-        None => Err(missing("buyer_name")),
+        None => Err(Refused::session("缺少参数 buyer_name，请重新登录")),
     }
 }
 
@@ -317,7 +317,7 @@ pub(super) fn keep(
         .optional(Param::From)
         .is_some_and(|from| from != buyer_name)
     {
-        return Err(Refused::session("from 不是登录的用户"));
+        return Err(Refused::new("from 不是登录的用户"));
     }
     let to = match params.optional(Param::IsDoSendMsg) {
         Some("true") => {
