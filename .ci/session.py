@@ -18,7 +18,7 @@ README = Path(__file__).resolve().parent.parent / "README.md"
 README_URL = "http://127.0.0.1:8080"
 SESSION = re.compile(r"(?<=<!-- session -->\n```console\n).*?(?=^```$)", re.MULTILINE | re.DOTALL)
 VARYING = re.compile(
-    r"\b\d{17}[0-9a-z]{14}\b"  # an upload's name
+    r"\b\d{17}[0-9a-z]{13}\b"  # an upload's name
     r"|\b[0-9a-z]{25}\b"  # a token
     r"|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
 )
