@@ -258,7 +258,10 @@ fn only_the_outer_modules_reach_out_of_the_program() {
             }
             for (number, line) in &source.lines {
                 for word in words.iter().filter(|word| line.contains(**word)) {
-                    wrong.push(format!("src/{} uses {word} in line {number}", source.module));
+                    wrong.push(format!(
+                        "src/{} uses {word} in line {number}",
+                        source.module
+                    ));
                 }
             }
         }
@@ -272,14 +275,19 @@ fn imports_are_found_in_every_form() {
     assert_eq!(names("use crate::store::Reader;"), ["store"]);
     assert_eq!(names("pub(crate) fn f(x: &crate::conn::Conn) {}"), ["conn"]);
     assert_eq!(
-        names("use crate::{\n    conn::{Conn, http::{A, B}},\n    limits::A,\n    proto,\n};\nuse b;"),
+        names(
+            "use crate::{\n    conn::{Conn, http::{A, B}},\n    limits::A,\n    proto,\n};\nuse b;"
+        ),
         ["conn", "limits", "proto"]
     );
     assert_eq!(names("use othercrate::store; use a::crate::b;"), [""; 0]);
     let inner = "use a;\n// crate::b\n#[cfg(test)]\nmod tests {\nuse crate::c;\n}\n";
     assert_eq!(code(inner), [(1, "use a;".to_owned())]);
     assert_eq!(
-        test_modules("conn/http", "#[cfg(test)]\npub(crate) mod client;\nmod b;\n"),
+        test_modules(
+            "conn/http",
+            "#[cfg(test)]\npub(crate) mod client;\nmod b;\n"
+        ),
         ["conn/http/client"]
     );
 }
