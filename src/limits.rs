@@ -209,3 +209,8 @@ pub const WS_DEFLATE_BYTES_MIN: usize = 64;
 pub const WS_DEFLATE_SCRATCH_BYTES_MAX: usize = 64 * 1024;
 
 const _: () = assert!(WS_MESSAGE_BYTES_MAX >= 2 * MESSAGE_BODY_BYTES_MAX);
+
+/// How long after it was sent its sender can take a message back, in milliseconds.
+pub const RECALL_MS_MAX: i64 = 2 * 60 * 1_000;
+/// Rows of messages that a long query reads at a time, so that large bodies end it soon.
+pub const QUERY_CHUNK_ROWS: usize = 64;

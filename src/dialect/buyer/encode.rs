@@ -93,6 +93,9 @@ impl From<Refusal> for Refused {
             Refusal::BadName => (1, "用户名不合法"),
             Refusal::ToSelf => (1, "不能给自己发送消息"),
             Refusal::GroupFull => (1, "群成员已满"),
+            Refusal::NoSuchMessage => (1, "没有这条消息"),
+            Refusal::TokenTaken => (1, "令牌已被占用"),
+            Refusal::NoAgent => (1, "客服不在线"),
             Refusal::Busy => (-1, "服务器繁忙，请稍后重试"),
             Refusal::Failure => (-1, "服务器出错，请稍后重试"),
         };
