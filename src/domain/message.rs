@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::domain::ids::{AccountId, ConversationId, MessageId, Position, TimeMs};
+use crate::limits::ANSWER_ROW_BYTES_MAX;
 
 /// A stored message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +38,21 @@ impl Message {
     pub fn attributes_after_recall(&self) -> Option<Arc<str>> {
         let first = self.attributes.as_ref()?.lines().next()?;
         (!first.is_empty()).then(|| Arc::from(first))
+    }
+
+    /// How many bytes it takes at most in an answer, as JSON or in a script.
+    pub fn answer_bytes_max(&self) -> usize {
+        let escaped = |text: &str| -> usize {
+            let byte = |byte: u8| match byte {
+                b'"' | b'\\' => 2,
+                0..0x20 => 6,
+                // U+2028 and U+2029 are three bytes, and six when they are escaped in scripts.
+                0xE2 => 4,
+                _ => 1,
+            };
+            text.bytes().map(byte).sum()
+        };
+        escaped(&self.body) + self.attributes.as_deref().map_or(0, escaped) + ANSWER_ROW_BYTES_MAX
     }
 }
 

@@ -17,6 +17,7 @@ pub mod message;
 pub mod needs;
 pub mod presence;
 pub mod query;
+pub mod roster;
 pub mod service;
 pub mod state;
 pub mod token;

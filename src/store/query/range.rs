@@ -6,7 +6,7 @@ use crate::domain::ids::{ConversationId, TimeMs};
 use crate::domain::message::Message;
 use crate::domain::query::MessagePage;
 use crate::limits::{ANSWER_BYTES_MAX, QUERY_CHUNK_ROWS};
-use crate::store::query::{count_that_fits, fill};
+use crate::store::query::{count_by_bodies, fill};
 use crate::store::{Order, Result, Snapshot};
 
 /// What the member may see between two times, from an offset on or up to the newest. Positions have no gaps and times rise with them, so
@@ -42,7 +42,7 @@ pub(super) fn range(
         }
     };
     let mut messages = chunks(snapshot, id, oldest, newest, order)?;
-    messages.truncate(count_that_fits(&messages));
+    messages.truncate(count_by_bodies(&messages));
     if order == Order::NewestFirst {
         messages.reverse();
     }

@@ -10,7 +10,7 @@ use crate::domain::member::Member;
 use crate::domain::message::Message;
 use crate::domain::query::{MessagePage, mark};
 use crate::limits::{ANSWER_BYTES_MAX, QUERY_CHUNK_ROWS};
-use crate::store::query::{account_of, conversation_of, count_that_fits, fill};
+use crate::store::query::{account_of, conversation_of, count_by_bodies, fill};
 use crate::store::{Result, Snapshot};
 
 /// A page for each conversation in which `account` has unread messages: the oldest of all, at most `rows_max` and
@@ -41,7 +41,7 @@ pub(super) fn everywhere(
             rows_max + 1,
         )?);
         oldest.sort_unstable_by_key(|message| message.id);
-        let fitting = count_that_fits(&oldest).min(rows_max);
+        let fitting = count_by_bodies(&oldest).min(rows_max);
         cut |= fitting < oldest.len();
         oldest.truncate(fitting);
         pages.push(MessagePage {

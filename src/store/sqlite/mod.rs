@@ -1,12 +1,15 @@
 //! The store on disk: one SQLite file in WAL mode, written by one connection and read by others.
 //!
-//! [`lock`] keeps a second server out of the data directory, [`migrate`] brings the file to the schema that [`write`] and [`read`]
-//! speak. Nothing outside this module knows of SQL.
+//! `lock` keeps a second server out of the data directory, `migrate` brings the file to the schema that `write` and `read` speak.
+//! Nothing outside this module knows of SQL.
 
 mod lock;
 mod migrate;
 mod read;
 mod write;
+
+#[cfg(test)]
+mod tests;
 
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
