@@ -209,6 +209,11 @@ pub const WS_CONTROL_BYTES_MAX: usize = 125;
 pub const WS_DEFLATE_SCRATCH_BYTES_MAX: usize = 64 * 1024;
 
 const _: () = assert!(WS_MESSAGE_BYTES_MAX >= 2 * MESSAGE_BODY_BYTES_MAX);
+
+/// How long after it was sent its sender can take a message back, in milliseconds.
+pub const RECALL_MS_MAX: i64 = 2 * 60 * 1_000;
+/// Rows of messages that a long query reads at a time, so that large bodies end it soon.
+pub const QUERY_CHUNK_ROWS: usize = 64;
 /// Most messages of a WebSocket connection that wait for their answers; then it is not read.
 pub const SOCKET_CALLS_MAX: usize = 32;
 /// Longest message of `/echo` in bytes: the longest of the conformance suites.

@@ -151,6 +151,12 @@ labels! {
         ToSelf = "to_self";
         /// The group would have more members than allowed.
         GroupFull = "group_full";
+        /// No message has that id, or it is not the asker's to change.
+        NoSuchMessage = "no_such_message";
+        /// The token is somebody else's.
+        TokenTaken = "token_taken";
+        /// No agent is there.
+        NoAgent = "no_agent";
         /// Too much was waiting.
         Busy = "busy";
         /// The server failed.

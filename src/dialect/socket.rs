@@ -13,6 +13,7 @@ use crate::dialect::{Ask, Outcome, Settings};
 use crate::domain::desk::Desk;
 use crate::domain::event::Event;
 use crate::domain::ids::{AccountId, TimeMs};
+pub use crate::domain::presence::Presence;
 use crate::domain::token::TokenHash;
 
 /// What a socket may look at and use while it handles something.
@@ -29,12 +30,6 @@ pub struct SocketContext<'a> {
     pub random: &'a mut dyn FnMut(&mut [u8]),
     /// Where answers go.
     pub frames: &'a mut dyn Frames,
-}
-
-/// Who is online: has at least one open socket, in any dialect.
-pub trait Presence {
-    /// Whether `account` is.
-    fn is_online(&self, account: AccountId) -> bool;
 }
 
 /// Where a socket's messages go, in order.

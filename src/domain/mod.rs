@@ -1,6 +1,6 @@
 //! Chat as pure logic: no bytes of a wire, no sockets, no SQL, no clock.
 //!
-//! Reading order: [`ids`], [`account`], [`conversation`], [`member`], [`message`], [`token`]; then what is asked of them, [`command`]
+//! Reading order: [`ids`], [`account`], [`conversation`], [`member`], [`message`], [`token`], [`service`], [`presence`]; then what is asked of them, [`command`]
 //! and [`query`], and what is told, [`event`]; then the functions, [`needs`] (which rows a command looks at), [`decide`] (what it
 //! does) and [`state`] (where it is applied); last what shards keep in memory, [`view`] and [`desk`].
 
@@ -15,8 +15,10 @@ pub mod ids;
 pub mod member;
 pub mod message;
 pub mod needs;
+pub mod presence;
 pub mod query;
 pub mod roster;
+pub mod service;
 pub mod state;
 pub mod token;
 pub mod view;

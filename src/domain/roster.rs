@@ -184,6 +184,8 @@ impl<S: Copy + PartialEq, W> Roster<S, W> {
             Event::Message(delivery) => delivery.conversation.id,
             Event::Joined { conversation, .. } => conversation.id,
             Event::Left { member, .. } => member.conversation,
+            Event::Announced(announcement) => announcement.conversation.id,
+            Event::Recalled(recalled) => recalled.conversation.id,
             _ => return SmallVec::new(),
         };
         self.groups.get(&group).cloned().unwrap_or_default()

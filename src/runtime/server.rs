@@ -16,6 +16,8 @@ use crate::config::{self, Auth, Config, CorsOrigins, LogLevel, Storage};
 use crate::conn::{CorsPolicy, HttpSettings, WsSettings};
 use crate::dialect::{self, AppKey, Settings};
 use crate::domain::decide::Policy;
+use crate::domain::ids::AccountId;
+use crate::domain::presence::Presence;
 use crate::limits::{
     FILES_WAITING_MAX, QUERIES_WAITING_MAX, SHARD_COMMANDS_MAX, SPARE_DESCRIPTORS, VIEWS_BYTES_MAX,
 };
@@ -59,6 +61,15 @@ impl std::error::Error for ServerError {}
 
 fn failed<E: std::fmt::Display>(what: impl std::fmt::Display) -> impl FnOnce(E) -> ServerError {
     move |error| ServerError(format!("{what}: {error}"))
+}
+
+/// Who has a socket at this server.
+struct OnlineHere(Arc<Shared>);
+
+impl Presence for OnlineHere {
+    fn is_online(&self, account: AccountId) -> bool {
+        self.0.sessions.is_online(account)
+    }
 }
 
 /// Says so when a thread ends, however it ends.
@@ -160,8 +171,9 @@ impl Server {
             };
             others.push(spawn("imd-reader", &death, None, move || thread.run())?);
         }
+        let presence = OnlineHere(Arc::clone(&shared));
         let thread = WriterThread {
-            writer,
+            writer: writer.with_presence(Box::new(presence)),
             inbox: writer_inbox,
             loads,
             shared: Arc::clone(&shared),

@@ -169,7 +169,7 @@ impl Shard {
     }
 
     fn want_answer(&mut self, call: CallKey, query: Query) {
-        let is_heavy = matches!(query, Query::Conversations { .. });
+        let is_heavy = matches!(query, Query::Conversations { .. } | Query::Contacts { .. });
         let question = self.question(Purpose::Call(call), query);
         let is_taken = if is_heavy {
             self.heavy.try_send(Heavy::Query(question)).is_ok()

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use parking_lot::Mutex;
 
-use crate::dialect::socket::Presence;
 use crate::domain::ids::AccountId;
+use crate::domain::presence::Presence;
 use crate::limits::{SESSION_STRIPES, SHARDS_MAX};
 
 const _: () = assert!(SHARDS_MAX <= u64::BITS as usize);

@@ -182,6 +182,9 @@ fn command_result(reply: &Result<Reply, Refusal>) -> CommandResult {
         Err(Refusal::BadName) => CommandResult::BadName,
         Err(Refusal::ToSelf) => CommandResult::ToSelf,
         Err(Refusal::GroupFull) => CommandResult::GroupFull,
+        Err(Refusal::NoSuchMessage) => CommandResult::NoSuchMessage,
+        Err(Refusal::TokenTaken) => CommandResult::TokenTaken,
+        Err(Refusal::NoAgent) => CommandResult::NoAgent,
         Err(Refusal::Busy) => CommandResult::Busy,
         Err(Refusal::Failure) => CommandResult::Failure,
     }

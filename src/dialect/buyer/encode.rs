@@ -104,6 +104,9 @@ impl From<Refusal> for Refused {
             Refusal::BadName => (CallResult::Refused, "用户名不合法"),
             Refusal::ToSelf => (CallResult::Refused, "不能给自己发送消息"),
             Refusal::GroupFull => (CallResult::Refused, "群成员已满"),
+            Refusal::NoSuchMessage => (CallResult::Refused, "没有这条消息"),
+            Refusal::TokenTaken => (CallResult::Refused, "令牌已被占用"),
+            Refusal::NoAgent => (CallResult::Refused, "客服不在线"),
             Refusal::Busy => (CallResult::Busy, "服务器繁忙，请稍后重试"),
             Refusal::Failure => (CallResult::Failed, "服务器出错，请稍后重试"),
         };

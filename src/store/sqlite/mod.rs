@@ -168,6 +168,8 @@ fn open_writer(file: &Path, durability: Durability) -> Result<Connection> {
     connection.pragma_update(None, "synchronous", synchronous)?;
     connection.pragma_update(None, "wal_autocheckpoint", int(WAL_CHECKPOINT_PAGES as u64))?;
     connection.pragma_update(None, "journal_size_limit", int(WAL_BYTES_MAX as u64))?;
+    // What is taken back is gone from the file, not only from its index.
+    connection.pragma_update(None, "secure_delete", "on")?;
     migrate::migrate(&mut connection, version)?;
     if version == 0 {
         checkpoint(&connection)?;
