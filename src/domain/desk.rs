@@ -289,7 +289,10 @@ impl Desk {
             Event::Joined { conversation, .. } => Some(conversation.id),
             Event::Left { member, .. } => Some(member.conversation),
             Event::TokenEnded(_) => return,
-            Event::Read { .. } | Event::AccountCreated(_) | Event::ProfileChanged(_) => None,
+            Event::Read { .. }
+            | Event::AliasChanged { .. }
+            | Event::AccountCreated(_)
+            | Event::ProfileChanged(_) => None,
         };
         let mut concerned: SmallVec<[AccountId; 8]> = match group {
             Some(group) => self

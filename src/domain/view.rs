@@ -174,6 +174,9 @@ impl View {
                 self.unread = self.unread.saturating_sub(*cleared);
                 self.change(member.conversation, |row| row.member = member.clone());
             }
+            Event::AliasChanged { member } if member.account == self.account => {
+                self.change(member.conversation, |row| row.member = member.clone());
+            }
             Event::Joined {
                 conversation,
                 member,
@@ -182,7 +185,7 @@ impl View {
             Event::Left { member, cleared } => self.apply_left(member, *cleared),
             Event::AccountCreated(account) => self.apply_account_created(account),
             Event::ProfileChanged(account) => self.apply_profile(account),
-            Event::Read { .. } | Event::TokenEnded(_) => {}
+            Event::Read { .. } | Event::AliasChanged { .. } | Event::TokenEnded(_) => {}
         }
     }
 

@@ -1,5 +1,7 @@
 //! Answers to queries, out of the rows of any store's snapshot.
 
+mod backend;
+
 use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -43,6 +45,7 @@ pub fn answer(snapshot: &dyn Snapshot, query: &Query) -> Result<Answered> {
             *rows_max,
             *unread_only,
         )?)),
+        Query::Backend(query) => Answer::Backend(backend::answer(snapshot, query)?.map(Box::new)),
         Query::Groups(account) => Answer::Groups(groups(snapshot, *account)?),
         Query::Session(hash) => Answer::Session(session(snapshot, *hash)?),
         Query::Resolve { account, peer } => Answer::Resolved(resolve(snapshot, *account, peer)?),

@@ -89,7 +89,9 @@ impl From<Refusal> for Refused {
         let (state, message) = match refusal {
             Refusal::NoSuchAccount => (1, "用户不存在"),
             Refusal::NoSuchConversation => (1, "会话不存在"),
+            Refusal::NotAGroup => (1, "会话不是群"),
             Refusal::NotAMember => (1, "不是该群的成员"),
+            Refusal::OtherPeer => (1, "会话与接收方不符"),
             Refusal::BadName => (1, "用户名不合法"),
             Refusal::ToSelf => (1, "不能给自己发送消息"),
             Refusal::GroupFull => (1, "群成员已满"),
