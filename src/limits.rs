@@ -37,8 +37,10 @@ pub const TOKEN_TOUCH_MS_MIN: i64 = 60 * 60 * 1_000;
 pub const LIST_ROWS_MAX: usize = 1_000;
 /// Most rows of a page in an answer.
 pub const PAGE_ROWS_MAX: usize = 100;
-/// Most bytes of message bodies in one answer.
-pub const ANSWER_BYTES_MAX: usize = 1024 * 1024;
+/// Most bytes that the messages of an answer may take in it; what stands around them fits into the rest of 1 MiB.
+pub const ANSWER_BYTES_MAX: usize = 1024 * 1024 - 16 * 1024;
+/// What stands around a message's body in an answer: two names, each at most doubled by escapes, keys, numbers.
+pub const ANSWER_ROW_BYTES_MAX: usize = 4 * NAME_BYTES_MAX + 256;
 /// Most bytes of an account's view in memory; above it keeps totals only.
 pub const VIEW_BYTES_MAX: usize = 256 * 1024;
 /// Most bytes of all views, over all shards.
@@ -209,3 +211,5 @@ pub const WS_DEFLATE_BYTES_MIN: usize = 64;
 pub const WS_DEFLATE_SCRATCH_BYTES_MAX: usize = 64 * 1024;
 
 const _: () = assert!(WS_MESSAGE_BYTES_MAX >= 2 * MESSAGE_BODY_BYTES_MAX);
+/// Most messages of a WebSocket connection that wait for their answers; then it is not read.
+pub const SOCKET_CALLS_MAX: usize = 32;

@@ -128,7 +128,9 @@ mod tests {
             let mut out = expected.into_bytes();
             escape_line_separators(&mut out, 0);
             prop_assert_eq!(serde_json::from_slice::<String>(&out).expect("JSON"), text);
-            prop_assert!(!String::from_utf8(out).expect("UTF-8").contains(['\u{2028}', '\u{2029}']));
+            let script = String::from_utf8(out).expect("UTF-8");
+            let has_line_ends = script.contains(['\u{2028}', '\u{2029}']);
+            prop_assert!(!has_line_ends);
         }
     }
 }

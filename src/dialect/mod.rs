@@ -10,6 +10,7 @@
 
 pub mod auth;
 pub mod buyer;
+pub mod echo;
 pub mod json;
 pub mod kinds;
 pub mod params;

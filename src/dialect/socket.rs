@@ -13,6 +13,7 @@ use crate::dialect::{Ask, Outcome, Settings};
 use crate::domain::desk::Desk;
 use crate::domain::event::Event;
 use crate::domain::ids::{AccountId, TimeMs};
+use crate::domain::token::TokenHash;
 
 /// What a socket may look at and use while it handles something.
 pub struct SocketContext<'a> {
@@ -40,6 +41,8 @@ pub trait Presence {
 pub trait Frames {
     /// Sends a text message.
     fn text(&mut self, payload: &[u8]);
+    /// Sends a binary message.
+    fn binary(&mut self, payload: &[u8]);
     /// Ends the connection with this code (RFC 6455 §7.4) when everything before it is sent.
     fn close(&mut self, code: u16, reason: &'static str);
 }
@@ -72,8 +75,18 @@ pub trait Endpoint: Sized {
     fn open(query: Option<&str>, context: &mut SocketContext<'_>)
     -> (Self, SocketStep<Self::Call>);
 
+    /// Answers a message that needs nothing but what is at hand; `false` when it is not such a one. Asked only when no answer is awaited.
+    fn answer_at_once(
+        &mut self,
+        _payload: &[u8],
+        _is_text: bool,
+        _context: &mut SocketContext<'_>,
+    ) -> bool {
+        false
+    }
+
     /// Understands a message, text or binary.
-    fn decode(&mut self, payload: &[u8]) -> (Turnstile, Self::Incoming);
+    fn decode(&mut self, payload: &[u8], is_text: bool) -> (Turnstile, Self::Incoming);
 
     /// Begins to handle a message.
     fn start(
@@ -92,6 +105,11 @@ pub trait Endpoint: Sized {
 
     /// The account that is logged in; from [`Ask::Attach`] on it is given events.
     fn account(&self) -> Option<AccountId>;
+
+    /// The token that it was opened with: when that ends, so does the connection.
+    fn token(&self) -> Option<TokenHash> {
+        None
+    }
 
     /// Whether this socket is sent what [`Endpoint::encode_push`] makes of the event.
     fn pushes(&mut self, event: &Event, context: &mut SocketContext<'_>) -> bool;

@@ -11,7 +11,7 @@ use crate::domain::event::{Audience, Event, Told};
 use crate::domain::ids::{AccountId, CommitNumber, ConversationId, TimeMs};
 use crate::domain::message::Dialect;
 use crate::domain::query::Session;
-use crate::domain::token::TokenHash;
+use crate::domain::token::{Token, TokenHash};
 use crate::domain::view::View;
 use crate::limits::{SESSIONS_PER_SHARD_MAX, TOKEN_BYTES_MAX, TOKEN_TOUCH_MS_MIN};
 
@@ -156,7 +156,14 @@ impl Desk {
         let session =
             session.filter(|s| !ended && now.0 - s.token.used_at.0 < self.token_idle_ms_max)?;
         let account = Arc::clone(&session.account);
-        self.sessions.insert(hash, session);
+        if session.token.used_at < now {
+            self.touches.push(hash);
+        }
+        let token = Token {
+            used_at: now,
+            ..session.token
+        };
+        self.sessions.insert(hash, Session { token, ..session });
         Some(account)
     }
 

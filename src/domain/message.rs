@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::domain::ids::{AccountId, ConversationId, MessageId, Position, TimeMs};
+use crate::limits::ANSWER_ROW_BYTES_MAX;
 
 /// A stored message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +30,23 @@ pub struct Message {
     pub attributes: Option<Arc<str>>,
     /// Whether its sender took it back; its place stays.
     pub recalled: bool,
+}
+
+impl Message {
+    /// How many bytes it takes at most in an answer, as JSON or in a script.
+    pub fn answer_bytes_max(&self) -> usize {
+        let escaped = |text: &str| -> usize {
+            let byte = |byte: u8| match byte {
+                b'"' | b'\\' => 2,
+                0..0x20 => 6,
+                // U+2028 and U+2029 are three bytes, and six when they are escaped in scripts.
+                0xE2 => 4,
+                _ => 1,
+            };
+            text.bytes().map(byte).sum()
+        };
+        escaped(&self.body) + self.attributes.as_deref().map_or(0, escaped) + ANSWER_ROW_BYTES_MAX
+    }
 }
 
 /// The four chat APIs.

@@ -18,6 +18,7 @@ pub mod member;
 pub mod message;
 pub mod needs;
 pub mod query;
+pub mod roster;
 pub mod state;
 pub mod token;
 pub mod view;

@@ -13,7 +13,7 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 
 use crate::admin::metrics::Metrics;
 use crate::config::{self, Auth, Config, CorsOrigins, LogLevel, Storage};
-use crate::conn::{CorsPolicy, HttpSettings};
+use crate::conn::{CorsPolicy, HttpSettings, WsSettings};
 use crate::dialect::{self, AppKey, Settings};
 use crate::domain::decide::Policy;
 use crate::limits::{
@@ -21,6 +21,7 @@ use crate::limits::{
 };
 use crate::media::store::MediaStore;
 use crate::proto::http::request::Limits;
+use crate::proto::ws::assembler;
 use crate::runtime::inbox::Inbox;
 use crate::runtime::reader::ReaderThread;
 use crate::runtime::shard::{Parts, Shard, WAKER};
@@ -175,6 +176,7 @@ impl Server {
 
         let settings = Arc::new(dialect_settings(config));
         let http = Arc::new(http_settings(config));
+        let ws = Arc::new(ws_settings(config));
         let call_numbers = Arc::new(call_numbers);
         let connections_max = config
             .connections_max
@@ -188,6 +190,7 @@ impl Server {
                 listeners,
                 settings: Arc::clone(&settings),
                 http: Arc::clone(&http),
+                ws: Arc::clone(&ws),
                 shared: Arc::clone(&shared),
                 writer: to_writer.clone(),
                 short: short.clone(),
@@ -359,6 +362,20 @@ fn dialect_settings(config: &Config) -> Settings {
         upload_bytes_max: config.upload_bytes_max,
         open_directory: config.open_directory,
         token_idle_ms_max: config.token_idle_ttl.as_millis() as i64,
+    }
+}
+
+fn ws_settings(config: &Config) -> WsSettings {
+    WsSettings {
+        limits: assembler::Limits::default(),
+        ping_after_ms: config.ws_ping_after.as_millis() as u64,
+        idle_timeout_ms: config.ws_idle_timeout.as_millis() as u64,
+        deflate: config.deflate,
+        origins: match &config.cors_origins {
+            CorsOrigins::Listed(origins) => origins.clone(),
+            CorsOrigins::SameOrigin | CorsOrigins::Any => Vec::new(),
+        },
+        diagnostics: config.diagnostics,
     }
 }
 

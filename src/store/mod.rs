@@ -10,6 +10,9 @@ pub mod query;
 pub mod sqlite;
 pub mod writer;
 
+#[cfg(test)]
+mod suite;
+
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 

@@ -17,17 +17,19 @@ use crate::domain::query::{
 };
 use crate::domain::token::TokenHash;
 use crate::domain::view::{Other, View, ViewRow, group_names};
-use crate::limits::{ANSWER_BYTES_MAX, LIST_ROWS_MAX, MESSAGE_BODY_BYTES_MAX, PAGE_ROWS_MAX};
+use crate::limits::{
+    ANSWER_BYTES_MAX, ANSWER_ROW_BYTES_MAX, LIST_ROWS_MAX, MESSAGE_BODY_BYTES_MAX, PAGE_ROWS_MAX,
+};
 use crate::store::{Order, Result, Snapshot, StoreError};
 
 const _: () = assert!(
-    MESSAGE_BODY_BYTES_MAX <= ANSWER_BYTES_MAX,
+    6 * MESSAGE_BODY_BYTES_MAX + ANSWER_ROW_BYTES_MAX <= ANSWER_BYTES_MAX,
     "every message fits into an answer"
 );
 
 /// The answer to `query` as `snapshot` shows it.
 ///
-/// The bodies of a page take at most [`ANSWER_BYTES_MAX`]: of a history page that would take more the newest rows are given, of
+/// The messages of a page take at most [`ANSWER_BYTES_MAX`]: of a history page that would take more the newest rows are given, of
 /// unread messages the oldest, and the mark stands where they end.
 ///
 /// # Errors
@@ -324,7 +326,13 @@ fn count_that_fits(messages: &[Arc<Message>]) -> usize {
     let mut bytes = 0;
     messages
         .iter()
-        .take_while(|message| (bytes += message.body.len(), bytes <= ANSWER_BYTES_MAX).1)
+        .take_while(|message| {
+            (
+                bytes += message.answer_bytes_max(),
+                bytes <= ANSWER_BYTES_MAX,
+            )
+                .1
+        })
         .count()
 }
 

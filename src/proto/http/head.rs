@@ -354,7 +354,7 @@ impl<'a> Fields<'a> {
                 }
                 17 if is("transfer-encoding") => {
                     put_once(&mut fields.transfer_encoding, header.value)
-                        .ok_or(Refusal::new(501, "transfer coding not supported"))?;
+                        .ok_or(Refusal::bad("repeated Transfer-Encoding"))?;
                 }
                 10 if is("connection") => {
                     for option in list(header.value) {

@@ -35,7 +35,7 @@ fn a_file_of_a_newer_program_is_refused_and_left_as_it_is() {
         let rows = Connection::open(&file).and_then(|db| db.execute(statement, []));
         assert_eq!(rows.expect("the statement runs"), 1, "{statement}");
     };
-    sql("INSERT INTO migration (version) VALUES (1000000)");
+    sql("INSERT INTO migration (version, applied_at) VALUES (1000000, 0)");
     let exit = server.refusal_to_start_again();
     assert!(exit.status.code().is_some_and(|code| code != 0), "{exit:?}");
     assert!(

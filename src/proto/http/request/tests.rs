@@ -291,7 +291,7 @@ fn bad_heads() {
             format!("POST / HTTP/1.1\r\n{a}Transfer-Encoding: chunked;a=b\r\n"),
         ),
         (
-            501,
+            400,
             format!("POST / HTTP/1.1\r\n{a}Transfer-Encoding: chunked\r\nTransfer-Encoding: x\r\n"),
         ),
         (417, format!("POST / HTTP/1.1\r\n{a}Expect: 200-ok\r\n")),

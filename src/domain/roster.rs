@@ -1,0 +1,219 @@
+//! Which accounts have sockets in a shard, and which groups they are members of: who is given an event.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use crate::domain::event::{Audience, Event, Told};
+use crate::domain::ids::{AccountId, CommitNumber, ConversationId};
+
+/// The accounts of a shard's sockets. `S` names a socket, `W` who waits for being attached.
+///
+/// An account is attached at the commit that the load of its groups shows: what came up to it is in the store, what comes after it is
+/// an event, and nothing is in neither or both.
+#[derive(Debug)]
+pub struct Roster<S, W> {
+    attached: HashMap<AccountId, Attached<S>>,
+    attaching: HashMap<AccountId, Attaching<W>>,
+    /// For each group the attached accounts that are members.
+    groups: HashMap<ConversationId, SmallVec<[AccountId; 2]>>,
+}
+
+#[derive(Debug)]
+struct Attached<S> {
+    sockets: SmallVec<[S; 1]>,
+    groups: HashSet<ConversationId>,
+}
+
+#[derive(Debug)]
+struct Attaching<W> {
+    waiting: Vec<W>,
+    /// What came since the load was asked for.
+    events: Vec<(CommitNumber, Told)>,
+}
+
+impl<S, W> Default for Roster<S, W> {
+    fn default() -> Roster<S, W> {
+        Roster {
+            attached: HashMap::new(),
+            attaching: HashMap::new(),
+            groups: HashMap::new(),
+        }
+    }
+}
+
+/// What [`Roster::attach`] leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attach {
+    /// The socket is given events from here on.
+    Attached,
+    /// The groups of the account must be loaded.
+    Load,
+    /// They are being loaded already.
+    Wait,
+}
+
+impl<S: Copy + PartialEq, W> Roster<S, W> {
+    /// Attaches a socket to an account, or lets `waiter` wait for the account's groups.
+    pub fn attach(&mut self, account: AccountId, socket: S, waiter: W) -> Attach {
+        if let Some(attached) = self.attached.get_mut(&account) {
+            if !attached.sockets.contains(&socket) {
+                attached.sockets.push(socket);
+            }
+            return Attach::Attached;
+        }
+        match self.attaching.get_mut(&account) {
+            Some(attaching) => {
+                attaching.waiting.push(waiter);
+                Attach::Wait
+            }
+            None => {
+                self.attaching.insert(
+                    account,
+                    Attaching {
+                        waiting: vec![waiter],
+                        events: Vec::new(),
+                    },
+                );
+                Attach::Load
+            }
+        }
+    }
+
+    /// Takes the groups of an account as of `commit`; gives who waits and the events to give them when they are attached.
+    pub fn deliver(
+        &mut self,
+        account: AccountId,
+        commit: CommitNumber,
+        groups: Vec<ConversationId>,
+    ) -> (Vec<W>, Vec<(CommitNumber, Told)>) {
+        let Some(attaching) = self.attaching.remove(&account) else {
+            return (Vec::new(), Vec::new());
+        };
+        self.attached.insert(
+            account,
+            Attached {
+                sockets: SmallVec::new(),
+                groups: HashSet::new(),
+            },
+        );
+        groups
+            .into_iter()
+            .for_each(|group| self.join(account, group));
+        let since: Vec<(CommitNumber, Told)> = attaching
+            .events
+            .into_iter()
+            .filter(|(number, _)| *number > commit)
+            .collect();
+        since
+            .iter()
+            .for_each(|(_, told)| self.apply_membership(&told.event));
+        (attaching.waiting, since)
+    }
+
+    /// Gives up on a load; gives who waited for it.
+    pub fn abandon(&mut self, account: AccountId) -> Vec<W> {
+        self.attaching
+            .remove(&account)
+            .map(|attaching| attaching.waiting)
+            .unwrap_or_default()
+    }
+
+    /// A socket is gone; `true` when it was the account's last here.
+    pub fn detach(&mut self, account: AccountId, socket: S) -> bool {
+        let Some(attached) = self.attached.get_mut(&account) else {
+            return false;
+        };
+        attached.sockets.retain(|other| *other != socket);
+        if !attached.sockets.is_empty() {
+            return false;
+        }
+        let groups: Vec<ConversationId> = attached.groups.iter().copied().collect();
+        groups
+            .into_iter()
+            .for_each(|group| self.leave(account, group));
+        self.attached.remove(&account);
+        true
+    }
+
+    /// Takes what happened; gives the sockets to tell, those of one account together.
+    pub fn apply(&mut self, commit: CommitNumber, told: &Told) -> SmallVec<[S; 4]> {
+        for attaching in self.attaching.values_mut() {
+            attaching.events.push((commit, told.clone()));
+        }
+        if self.attached.is_empty() {
+            return SmallVec::new();
+        }
+        let before = self.members_of(&told.event);
+        self.apply_membership(&told.event);
+        let mut sockets = SmallVec::new();
+        match told.audience {
+            Audience::One(account) => self.add_sockets(account, &mut sockets),
+            Audience::Two(one, other) => {
+                self.add_sockets(one, &mut sockets);
+                self.add_sockets(other, &mut sockets);
+            }
+            Audience::Everyone => {
+                let mut members = before;
+                members.extend(self.members_of(&told.event));
+                members.sort_unstable();
+                members.dedup();
+                members
+                    .iter()
+                    .for_each(|account| self.add_sockets(*account, &mut sockets));
+            }
+        }
+        sockets
+    }
+
+    /// The sockets of an account here.
+    pub fn sockets(&self, account: AccountId) -> &[S] {
+        self.attached
+            .get(&account)
+            .map_or(&[], |attached| &attached.sockets)
+    }
+
+    fn add_sockets(&self, account: AccountId, sockets: &mut SmallVec<[S; 4]>) {
+        sockets.extend(self.sockets(account).iter().copied());
+    }
+
+    /// The attached members of the group that an event is about.
+    fn members_of(&self, event: &Event) -> SmallVec<[AccountId; 2]> {
+        let group = match event {
+            Event::Message(delivery) => delivery.conversation.id,
+            Event::Joined { conversation, .. } => conversation.id,
+            Event::Left { member, .. } => member.conversation,
+            _ => return SmallVec::new(),
+        };
+        self.groups.get(&group).cloned().unwrap_or_default()
+    }
+
+    fn apply_membership(&mut self, event: &Arc<Event>) {
+        match &**event {
+            Event::Joined { member, .. } => self.join(member.account, member.conversation),
+            Event::Left { member, .. } => self.leave(member.account, member.conversation),
+            _ => {}
+        }
+    }
+
+    fn join(&mut self, account: AccountId, group: ConversationId) {
+        if let Some(attached) = self.attached.get_mut(&account)
+            && attached.groups.insert(group)
+        {
+            self.groups.entry(group).or_default().push(account);
+        }
+    }
+
+    fn leave(&mut self, account: AccountId, group: ConversationId) {
+        if let Some(attached) = self.attached.get_mut(&account)
+            && attached.groups.remove(&group)
+            && let Some(members) = self.groups.get_mut(&group)
+        {
+            members.retain(|other| *other != account);
+            if members.is_empty() {
+                self.groups.remove(&group);
+            }
+        }
+    }
+}
