@@ -218,3 +218,18 @@ pub const QUERY_CHUNK_ROWS: usize = 64;
 pub const SOCKET_CALLS_MAX: usize = 32;
 /// Longest message of `/echo` in bytes: the longest of the conformance suites.
 pub const ECHO_MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Most members that `conv` shows of a conversation in a list of conversations.
+pub const CONV_USERS_MAX: usize = 500;
+/// Longest address of a picture that `conv` takes for an account or a group, in bytes.
+pub const CONV_IMAGE_BYTES_MAX: usize = 2 * 1024;
+/// Longest description that `conv` takes for a group, in bytes.
+pub const CONV_DESCRIPTION_BYTES_MAX: usize = 4 * 1024;
+/// What the body of a `conv` call may hold besides a message.
+pub const CONV_REST_BYTES_MAX: usize = 32 * 1024;
+/// Longest body of a `conv` call that names members, in bytes: the names of a group and room for the rest. Past it: 413.
+pub const CONV_MEMBERS_BODY_BYTES_MAX: usize = 1024 * 1024;
+
+const _: () = assert!(
+    CONV_MEMBERS_BODY_BYTES_MAX
+        >= GROUP_MEMBERS_MAX * (NAME_BYTES_MAX + "\"\", ".len()) + CONV_REST_BYTES_MAX
+);

@@ -493,6 +493,7 @@ impl Host {
             return Ok(Reply::Sent {
                 message: Arc::clone(earlier),
                 repeated: true,
+                recipient: None,
             });
         }
         let position = talk.conversation.head.position.next();
@@ -550,6 +551,7 @@ impl Host {
         Ok(Reply::Sent {
             message,
             repeated: false,
+            recipient: None,
         })
     }
 
