@@ -108,7 +108,7 @@ pub enum BackendAnswer {
     /// To [`BackendQuery::Overview`], newest activity first.
     Overview(Vec<OverviewRow>),
     /// To [`BackendQuery::Transcript`]. Its mark is the reader's up to the newest message of the page.
-    Transcript(MessagePage),
+    Transcript(Box<MessagePage>),
     /// To [`BackendQuery::Members`].
     Members(Vec<(Arc<Account>, Member)>),
 }

@@ -121,7 +121,7 @@ pub enum Answer {
     /// To [`Query::Conversations`].
     Conversations(Box<ConversationList>),
     /// To [`Query::Backend`], or why there is no answer.
-    Backend(Result<Box<BackendAnswer>, Refusal>),
+    Backend(Result<BackendAnswer, Refusal>),
     /// To [`Query::Groups`].
     Groups(Vec<ConversationId>),
     /// To [`Query::Session`]; `None` for an unknown token.

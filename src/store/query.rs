@@ -50,7 +50,7 @@ pub fn answer(snapshot: &dyn Snapshot, query: &Query) -> Result<Answered> {
             *rows_max,
             *unread_only,
         )?)),
-        Query::Backend(query) => Answer::Backend(backend::answer(snapshot, query)?.map(Box::new)),
+        Query::Backend(query) => Answer::Backend(backend::answer(snapshot, query)?),
         Query::Groups(account) => Answer::Groups(groups(snapshot, *account)?),
         Query::Session(hash) => Answer::Session(session(snapshot, *hash)?),
         Query::Resolve { account, peer } => Answer::Resolved(resolve(snapshot, *account, peer)?),

@@ -6,6 +6,7 @@
 mod buyer_golden;
 mod buyer_rules;
 mod concurrency;
+mod conv;
 mod harness;
 mod http_edges;
 mod imports;

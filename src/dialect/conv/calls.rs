@@ -92,7 +92,7 @@ pub(super) fn resume(next: Next, outcome: Outcome, context: &mut Context<'_>) ->
     match (next, outcome) {
         (_, Outcome::Refused(refusal)) => refuse(&refusal.into(), context),
         (next, Outcome::Answer(Answer::Backend(answer))) => match answer {
-            Ok(answer) => answered(next, *answer, context),
+            Ok(answer) => answered(next, answer, context),
             // Two of whom one is yet to come have said nothing to each other.
             Err(Refusal::NoSuchAccount) if context.settings.open_directory => {
                 finish(encode::transcript(context.body, &MessagePage::default()))
@@ -130,7 +130,7 @@ fn answered(next: Next, answer: BackendAnswer, context: &mut Context<'_>) -> Ste
                     conversation: member.conversation,
                     mark,
                 };
-                wait(Ask::Submit(command), Next::Read(Box::new(page)))
+                wait(Ask::Submit(command), Next::Read(page))
             }
             _ => finish(encode::transcript(context.body, &page)),
         },

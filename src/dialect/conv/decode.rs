@@ -20,8 +20,8 @@ use crate::limits::{
 use crate::proto::http::request::Request;
 use crate::proto::http::target::decode_path;
 
-/// The names of all fields, at the index that [`Name`] gives them.
-const NAMES: [&str; Name::Alias as usize + 1] = [
+/// The names of all fields, at the index that [`Field`] gives them.
+const NAMES: [&str; Field::Alias as usize + 1] = [
     "from_id",
     "to_id",
     "conv_id",
@@ -39,7 +39,7 @@ const NAMES: [&str; Name::Alias as usize + 1] = [
 ];
 
 #[derive(Clone, Copy, Debug)]
-enum Name {
+enum Field {
     FromId,
     ToId,
     ConvId,
@@ -77,38 +77,38 @@ impl<'a> Fields<'a> {
         }
     }
 
-    fn optional(&self, name: Name) -> Option<&str> {
-        self.0.text(name as usize)
+    fn optional(&self, field: Field) -> Option<&str> {
+        self.0.text(field as usize)
     }
 
-    fn needed(&self, name: Name) -> Result<&str, Refused> {
-        self.optional(name).ok_or_else(|| missing(name_of(name)))
+    fn needed(&self, field: Field) -> Result<&str, Refused> {
+        self.optional(field).ok_or_else(|| missing(name_of(field)))
     }
 
     /// An account's name.
-    fn account(&self, name: Name) -> Result<Arc<str>, Refused> {
-        account(self.needed(name)?)
+    fn account(&self, field: Field) -> Result<Arc<str>, Refused> {
+        account(self.needed(field)?)
     }
 
-    fn optional_account(&self, name: Name) -> Result<Option<Arc<str>>, Refused> {
-        self.optional(name).map(account).transpose()
+    fn optional_account(&self, field: Field) -> Result<Option<Arc<str>>, Refused> {
+        self.optional(field).map(account).transpose()
     }
 
     /// A text that may be absent, which is the same as empty.
-    fn text(&self, name: Name, bytes_max: usize) -> Result<Arc<str>, Refused> {
-        let text = self.optional(name).unwrap_or_default();
+    fn text(&self, field: Field, bytes_max: usize) -> Result<Arc<str>, Refused> {
+        let text = self.optional(field).unwrap_or_default();
         if text.len() > bytes_max {
-            let name = name_of(name);
+            let name = name_of(field);
             return Err(Refused::bad(format!("{name} 不能超过 {bytes_max} 字节")));
         }
         Ok(text.into())
     }
 
     /// A name that is shown to people, or empty.
-    fn label(&self, name: Name) -> Result<Arc<str>, Refused> {
-        let label = self.text(name, NAME_BYTES_MAX)?;
+    fn label(&self, field: Field) -> Result<Arc<str>, Refused> {
+        let label = self.text(field, NAME_BYTES_MAX)?;
         if label.chars().any(char::is_control) {
-            return Err(Refused::bad(format!("{} 不能含有控制字符", name_of(name))));
+            return Err(Refused::bad(format!("{} 不能含有控制字符", name_of(field))));
         }
         Ok(label)
     }
@@ -132,11 +132,11 @@ impl<'a> Fields<'a> {
     }
 
     fn page(&self) -> Result<(u64, usize), Refused> {
-        let page = match self.optional(Name::PageNo) {
+        let page = match self.optional(Field::PageNo) {
             None => Some(1),
             Some(page) => page.parse().ok().filter(|page| *page >= 1),
         };
-        let size = match self.optional(Name::PageSize) {
+        let size = match self.optional(Field::PageSize) {
             None => Some(PAGE_SIZE_DEFAULT),
             Some(size) => size
                 .parse()
@@ -150,8 +150,8 @@ impl<'a> Fields<'a> {
     }
 }
 
-fn name_of(name: Name) -> &'static str {
-    NAMES.get(name as usize).copied().unwrap_or_default()
+fn name_of(field: Field) -> &'static str {
+    NAMES.get(field as usize).copied().unwrap_or_default()
 }
 
 fn missing(name: &str) -> Refused {
@@ -179,7 +179,7 @@ pub(super) fn path_conversation(request: &Request<'_>) -> Result<ConversationId,
 /// Reads the list of conversations.
 pub(super) fn overview(fields: &Fields<'_>) -> Result<BackendQuery, Refused> {
     Ok(BackendQuery::Overview {
-        account: fields.account(Name::FromId)?,
+        account: fields.account(Field::FromId)?,
         rows_max: LIST_ROWS_MAX,
         members_max: CONV_USERS_MAX,
     })
@@ -189,7 +189,7 @@ pub(super) fn overview(fields: &Fields<'_>) -> Result<BackendQuery, Refused> {
 pub(super) fn transcript(fields: &Fields<'_>, id: ConversationId) -> Result<BackendQuery, Refused> {
     let (page, size) = fields.page()?;
     Ok(BackendQuery::Transcript {
-        reader: fields.optional_account(Name::FromId)?,
+        reader: fields.optional_account(Field::FromId)?,
         talk: Talk::Number(id),
         page,
         size,
@@ -199,7 +199,7 @@ pub(super) fn transcript(fields: &Fields<'_>, id: ConversationId) -> Result<Back
 /// Reads a page of what two accounts say to each other.
 pub(super) fn transcript_of_two(fields: &Fields<'_>) -> Result<BackendQuery, Refused> {
     let (page, size) = fields.page()?;
-    let (from, to) = (fields.account(Name::FromId)?, fields.account(Name::ToId)?);
+    let (from, to) = (fields.account(Field::FromId)?, fields.account(Field::ToId)?);
     if from == to {
         return Err(Refusal::ToSelf.into());
     }
@@ -221,9 +221,9 @@ pub(super) fn members(id: ConversationId) -> BackendQuery {
 
 /// Reads a message.
 pub(super) fn relay(fields: &Fields<'_>, context: &Context<'_>) -> Result<Command, Refused> {
-    let from = fields.account(Name::FromId)?;
-    let other = fields.optional_account(Name::ToId)?;
-    let to = match (fields.optional(Name::ConvId), other) {
+    let from = fields.account(Field::FromId)?;
+    let other = fields.optional_account(Field::ToId)?;
+    let to = match (fields.optional(Field::ConvId), other) {
         (Some(id), other) => RelayTo::Conversation {
             id: conversation(id)?,
             other,
@@ -233,18 +233,18 @@ pub(super) fn relay(fields: &Fields<'_>, context: &Context<'_>) -> Result<Comman
         (None, None) => return Err(Refused::bad("缺少参数 conv_id 或 to_id")),
     };
     let kind = fields
-        .optional(Name::MsgType)
+        .optional(Field::MsgType)
         .map_or(Some(0), |number| number.parse().ok())
         .and_then(|number| kinds::numbered(Dialect::Conv, number))
         .ok_or(Refused::bad("msg_type 不合法"))?;
-    let body = fields.needed(Name::Msg)?;
+    let body = fields.needed(Field::Msg)?;
     let bytes_max = context.settings.message_bytes_max;
     if body.len() > bytes_max {
         return Err(Refused::too_large(format!(
             "消息内容不能超过 {bytes_max} 字节"
         )));
     }
-    let client_id = fields.optional(Name::ClientId);
+    let client_id = fields.optional(Field::ClientId);
     if client_id.is_some_and(|id| id.len() > CLIENT_ID_BYTES_MAX) {
         return Err(Refused::bad("client_id 不能超过 64 字节"));
     }
@@ -260,15 +260,15 @@ pub(super) fn relay(fields: &Fields<'_>, context: &Context<'_>) -> Result<Comman
 
 /// Reads a new group.
 pub(super) fn group(fields: &Fields<'_>) -> Result<Command, Refused> {
-    let owner = fields.account(Name::OwnerId)?;
-    fields.needed(Name::Name)?;
+    let owner = fields.account(Field::OwnerId)?;
+    fields.needed(Field::Name)?;
     Ok(Command::CreateGroup {
         owner: Who::Name(owner),
         members: fields.members()?.unwrap_or_default(),
         about: GroupAbout {
-            name: fields.label(Name::Name)?,
-            image: fields.text(Name::Img, CONV_IMAGE_BYTES_MAX)?,
-            description: fields.text(Name::Description, CONV_DESCRIPTION_BYTES_MAX)?,
+            name: fields.label(Field::Name)?,
+            image: fields.text(Field::Img, CONV_IMAGE_BYTES_MAX)?,
+            description: fields.text(Field::Description, CONV_DESCRIPTION_BYTES_MAX)?,
             jim_name: None,
         },
     })
@@ -277,7 +277,7 @@ pub(super) fn group(fields: &Fields<'_>) -> Result<Command, Refused> {
 /// Reads new members.
 pub(super) fn new_members(fields: &Fields<'_>) -> Result<Command, Refused> {
     Ok(Command::AddMembers {
-        group: conversation(fields.needed(Name::ConvId)?)?,
+        group: conversation(fields.needed(Field::ConvId)?)?,
         members: fields.members()?.ok_or_else(|| missing(LIST_NAME))?,
     })
 }
@@ -285,9 +285,9 @@ pub(super) fn new_members(fields: &Fields<'_>) -> Result<Command, Refused> {
 /// Reads how an account is shown.
 pub(super) fn card(fields: &Fields<'_>) -> Result<Command, Refused> {
     Ok(Command::SetCard {
-        who: Who::Name(fields.account(Name::Id)?),
-        nick: fields.label(Name::Name)?,
-        avatar: fields.text(Name::Img, CONV_IMAGE_BYTES_MAX)?,
+        who: Who::Name(fields.account(Field::Id)?),
+        nick: fields.label(Field::Name)?,
+        avatar: fields.text(Field::Img, CONV_IMAGE_BYTES_MAX)?,
     })
 }
 
@@ -295,7 +295,7 @@ pub(super) fn card(fields: &Fields<'_>) -> Result<Command, Refused> {
 pub(super) fn alias(fields: &Fields<'_>, id: ConversationId) -> Result<Command, Refused> {
     Ok(Command::SetAlias {
         group: id,
-        who: Who::Name(fields.account(Name::Id)?),
-        alias: fields.label(Name::Alias)?,
+        who: Who::Name(fields.account(Field::Id)?),
+        alias: fields.label(Field::Alias)?,
     })
 }

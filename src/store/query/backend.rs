@@ -37,7 +37,7 @@ pub(super) fn answer(snapshot: &dyn Snapshot, query: &BackendQuery) -> Answered<
             page,
             size,
         } => transcript(snapshot, reader.as_deref(), talk, *page, *size)?
-            .map(BackendAnswer::Transcript),
+            .map(|page| BackendAnswer::Transcript(Box::new(page))),
         BackendQuery::Members { group, rows_max } => {
             members(snapshot, *group, *rows_max)?.map(BackendAnswer::Members)
         }
@@ -129,7 +129,7 @@ fn row_bytes(row: &OverviewRow) -> usize {
     REST_BYTES
         + names
         + last.map_or(0, |(message, sender)| {
-            message.body.len() + sender.profile.nick.len()
+            message.answer_bytes_max() + sender.profile.nick.len()
         })
 }
 
