@@ -141,16 +141,26 @@ labels! {
         Done = "done";
         /// No account has that name or number, and none may be created.
         NoSuchAccount = "no_such_account";
-        /// No conversation has that number, or it is of the wrong kind.
+        /// No conversation has that number.
         NoSuchConversation = "no_such_conversation";
+        /// The conversation is not a group.
+        NotAGroup = "not_a_group";
         /// The account is not a member.
         NotAMember = "not_a_member";
+        /// The conversation is one with another account than the one that was named.
+        OtherPeer = "other_peer";
         /// The name cannot be an account's.
         BadName = "bad_name";
         /// A message to oneself.
         ToSelf = "to_self";
         /// The group would have more members than allowed.
         GroupFull = "group_full";
+        /// No message has that id, or it is not the asker's to change.
+        NoSuchMessage = "no_such_message";
+        /// The token is somebody else's.
+        TokenTaken = "token_taken";
+        /// No agent is there.
+        NoAgent = "no_agent";
         /// Too much was waiting.
         Busy = "busy";
         /// The server failed.

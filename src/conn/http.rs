@@ -1,7 +1,9 @@
 //! HTTP on a connection: one request at a time, in order, however late its answer comes.
 
+use crate::conn::ws::Ws;
 use crate::conn::{
-    Cause, Closing, Delivered, Finished, Page, PageRequest, Parsed, Side, Turn, Want, Wanted,
+    Cause, Closing, Delivered, Finished, Page, PageRequest, Parsed, Protocol, Side, Turn, Want,
+    Wanted,
 };
 use crate::dialect::{self, Call, CallResult, Context, Route, Step, route};
 use crate::limits::{API_BODY_BYTES_MAX, BODY_GRACE_MS};
@@ -10,6 +12,8 @@ use crate::proto::http::head::{Framing, Head, Method};
 use crate::proto::http::request::{Decoder, Event, Limits, Request};
 use crate::proto::http::response::{CONTINUE, Connection, Content, Response, encode_json};
 use crate::proto::http::target::decode_path;
+use crate::proto::ws::extension::Policy;
+use crate::proto::ws::handshake;
 
 /// What an operator has settled for HTTP.
 #[derive(Clone, Debug)]
@@ -105,9 +109,27 @@ impl Http {
         self.decoder.held_bytes()
     }
 
-    /// Gives up the body under way, whose request has been refused.
-    pub(super) fn forget_body(&mut self) {
+    /// There is no room for the body under way.
+    pub(super) fn refuse_body(&mut self, side: &mut Side<'_, '_>) {
+        self.refuse(
+            &Refusal::new(503, "too many uploads at once"),
+            Cause::Overload,
+            side,
+        );
         self.decoder = Decoder::new();
+    }
+
+    /// Nothing came for too long.
+    pub(super) fn handle_timeout(&mut self, has_unparsed: bool, side: &mut Side<'_, '_>) {
+        if self.is_mid_request(has_unparsed) {
+            self.refuse(
+                &Refusal::new(408, "request came too slowly"),
+                Cause::SlowSender,
+                side,
+            );
+        } else {
+            side.end(Closing::Now, Cause::Idle);
+        }
     }
 
     /// Takes the next request, or part of it, out of `data`.
@@ -125,36 +147,34 @@ impl Http {
         match self.decoder.decode(data, &side.turn.http.limits, body_max) {
             Ok((taken, Event::NeedMore)) => {
                 self.body_bytes += taken as u64;
-                Parsed {
-                    taken,
-                    starved: true,
-                }
+                Parsed::starved(taken)
             }
             Ok((taken, Event::Continue)) => {
                 side.outbox
                     .buffer(side.turn.buffers)
                     .extend_from_slice(CONTINUE);
-                Parsed {
-                    taken,
-                    starved: false,
-                }
+                Parsed::taken(taken)
             }
             Ok((taken, Event::Request(request))) => {
-                self.waiting = handle_request(request, self.calls, side).map(Box::new);
-                self.calls = self.calls.wrapping_add(u32::from(self.waiting.is_some()));
+                let begun = begin(request, self.calls, side);
                 // Else a body that was collected would be kept until the next request, and its time limit would run on.
                 self.decoder = Decoder::new();
-                Parsed {
-                    taken,
-                    starved: false,
+                match begun {
+                    Begun::Answered => Parsed::taken(taken),
+                    Begun::Waiting(waiting) => {
+                        self.waiting = Some(Box::new(waiting));
+                        self.calls = self.calls.wrapping_add(1);
+                        Parsed::taken(taken)
+                    }
+                    Begun::Upgraded(protocol) => Parsed {
+                        becomes: Some(protocol),
+                        ..Parsed::taken(taken)
+                    },
                 }
             }
             Err(refusal) => {
                 self.refuse(&refusal, Cause::Refused, side);
-                Parsed {
-                    taken: 0,
-                    starved: false,
-                }
+                Parsed::taken(0)
             }
         }
     }
@@ -177,8 +197,10 @@ impl Http {
             (Some(call), Delivered::Outcome(outcome)) => {
                 side.turn.scratch.clear();
                 let step = call.resume(outcome, &mut context(side));
-                self.waiting = take_step(step, answer, self.calls, side).map(Box::new);
-                self.calls = self.calls.wrapping_add(u32::from(self.waiting.is_some()));
+                if let Begun::Waiting(waiting) = take_step(step, answer, self.calls, side) {
+                    self.waiting = Some(Box::new(waiting));
+                    self.calls = self.calls.wrapping_add(1);
+                }
             }
             (None, Delivered::Page(page)) => write_page(&page, &answer, side),
             (call, _) => self.waiting = Some(Box::new(Waiting { call, answer })),
@@ -212,8 +234,15 @@ fn context<'a>(side: &'a mut Side<'_, '_>) -> Context<'a> {
     }
 }
 
-/// Begins to answer a request; gives what is to be kept if the answer must wait.
-fn handle_request(request: Request<'_>, number: u32, side: &mut Side<'_, '_>) -> Option<Waiting> {
+/// What became of a request.
+enum Begun {
+    Answered,
+    Waiting(Waiting),
+    Upgraded(Box<Protocol>),
+}
+
+/// Begins to answer a request.
+fn begin(request: Request<'_>, number: u32, side: &mut Side<'_, '_>) -> Begun {
     let head = request.head();
     let mut answer = Answer {
         route: None,
@@ -228,11 +257,19 @@ fn handle_request(request: Request<'_>, number: u32, side: &mut Side<'_, '_>) ->
     };
     let Ok(path) = decode_path(head.path()) else {
         write_refusal(400, "bad percent-encoding in the path", None, &answer, side);
-        return None;
+        return Begun::Answered;
     };
     if head.method() == Method::Other {
         write_refusal(501, "method not implemented", None, &answer, side);
-        return None;
+        return Begun::Answered;
+    }
+    if let Some(endpoint) = endpoint(&path, head, side.turn.ws.diagnostics) {
+        return upgrade(endpoint, head, &answer, side);
+    }
+    if path == "/echo" && side.turn.ws.diagnostics {
+        let response = Response::new(200, "application/octet-stream", request.body());
+        write(response, CallResult::Ok, &answer, side);
+        return Begun::Answered;
     }
     let Some(found) = route(&path) else {
         let request = page_request(head, path.into_owned());
@@ -240,12 +277,12 @@ fn handle_request(request: Request<'_>, number: u32, side: &mut Side<'_, '_>) ->
             call: number,
             what: Wanted::Page(Box::new(request)),
         });
-        return Some(Waiting { call: None, answer });
+        return Begun::Waiting(Waiting { call: None, answer });
     };
     answer.route = Some(found);
     if head.method() == Method::Options {
         write_options(found.methods, &answer, side);
-        return None;
+        return Begun::Answered;
     }
     if !found.methods.contains(&head.method()) {
         write_refusal(
@@ -255,13 +292,13 @@ fn handle_request(request: Request<'_>, number: u32, side: &mut Side<'_, '_>) ->
             &answer,
             side,
         );
-        return None;
+        return Begun::Answered;
     }
     if found.length_required && head.framing() == Framing::Absent {
         // What follows may be a body that never said how long it is.
         answer.connection = Connection::Close;
         write_refusal(411, "length required", None, &answer, side);
-        return None;
+        return Begun::Answered;
     }
     side.turn.scratch.clear();
     let step = (found.start)(&request, &mut context(side));
@@ -269,23 +306,76 @@ fn handle_request(request: Request<'_>, number: u32, side: &mut Side<'_, '_>) ->
 }
 
 /// Writes the answer, or asks for what the call waits for.
-fn take_step(step: Step, answer: Answer, number: u32, side: &mut Side<'_, '_>) -> Option<Waiting> {
+fn take_step(step: Step, answer: Answer, number: u32, side: &mut Side<'_, '_>) -> Begun {
     match step {
         Step::Done(response) => {
             write_response(&response, &answer, side);
-            None
+            Begun::Answered
         }
         Step::Wait(ask, call) => {
             side.turn.wants.push(Want {
                 call: number,
                 what: Wanted::Ask(ask),
             });
-            Some(Waiting {
+            Begun::Waiting(Waiting {
                 call: Some(call),
                 answer,
             })
         }
     }
+}
+
+/// A place where WebSockets are opened.
+enum Place {
+    Echo,
+}
+
+/// The place that a request wants to open a WebSocket at.
+fn endpoint(path: &str, head: &Head<'_>, diagnostics: bool) -> Option<Place> {
+    let asks = head.wants_websocket()
+        || head.header("sec-websocket-key").is_some()
+        || head.header("sec-websocket-version").is_some();
+    match path {
+        "/echo" if diagnostics && asks => Some(Place::Echo),
+        _ => None,
+    }
+}
+
+/// The opening handshake (RFC 6455 §4.2).
+fn upgrade(place: Place, head: &Head<'_>, answer: &Answer, side: &mut Side<'_, '_>) -> Begun {
+    let settings = side.turn.ws;
+    let config = handshake::Config {
+        deflate: settings.deflate.then(Policy::default),
+        origins: &settings.origins,
+    };
+    let fields = head.headers().map(|(name, value)| (name.as_bytes(), value));
+    let upgrade = match handshake::check(
+        head.method_name().as_bytes(),
+        head.version_minor(),
+        fields,
+        &config,
+    ) {
+        Ok(upgrade) => upgrade,
+        Err(refusal) => {
+            let body = refusal.reason().as_bytes();
+            let response = Response::new(refusal.status(), "text/plain; charset=utf-8", body);
+            write(
+                Response {
+                    headers: refusal.headers(),
+                    ..response
+                },
+                CallResult::Refused,
+                answer,
+                side,
+            );
+            return Begun::Answered;
+        }
+    };
+    upgrade.encode(side.outbox.buffer(side.turn.buffers));
+    let (query, deflate) = (head.query(), upgrade.deflate);
+    Begun::Upgraded(Box::new(match place {
+        Place::Echo => Protocol::Echo(Box::new(Ws::open(query, deflate, side))),
+    }))
 }
 
 fn page_request(head: &Head<'_>, path: String) -> PageRequest {

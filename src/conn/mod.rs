@@ -14,17 +14,25 @@ mod http;
 mod outbox;
 #[cfg(test)]
 mod tests;
+mod ws;
 
 pub use http::{CorsPolicy, HttpSettings};
 pub use outbox::{BufferPool, Outbox};
+pub use ws::{Compressors, WsSettings};
 
+use http::Http;
+use ws::{EncodedPush, Ws, close_socket};
+
+use crate::dialect::echo::Echo;
+use crate::dialect::socket::Presence;
 use crate::dialect::{Ask, Outcome, Route, Settings};
 use crate::domain::desk::{Desk, SessionMemo};
-use crate::domain::ids::TimeMs;
+use crate::domain::event::Event;
+use crate::domain::ids::{AccountId, TimeMs};
 use crate::limits::{LINGER_BYTES_MAX, LINGER_MS_MAX, WRITE_STALL_MS_MAX};
-use crate::proto::http::Refusal;
 use crate::proto::http::date::ImfFixdate;
 use crate::proto::http::head::Method;
+use crate::proto::ws::close;
 
 /// What a connection may look at and use while it handles something: its shard's, for one turn.
 pub struct Turn<'a> {
@@ -34,6 +42,12 @@ pub struct Turn<'a> {
     pub settings: &'a Settings,
     /// The operator's settings for HTTP.
     pub http: &'a HttpSettings,
+    /// The operator's settings for WebSockets.
+    pub ws: &'a WsSettings,
+    /// Who is online.
+    pub presence: &'a dyn Presence,
+    /// The shard's compressors.
+    pub compressors: &'a mut Compressors,
     /// The wall clock.
     pub now: TimeMs,
     /// The monotonic clock in milliseconds.
@@ -153,6 +167,19 @@ pub enum Closing {
     Now,
 }
 
+/// What a connection speaks. It begins with HTTP.
+#[derive(Debug)]
+enum Protocol {
+    Http(Http),
+    Echo(Box<Ws<Echo>>),
+}
+
+/// What an event means on the wire, made once for all sockets of each dialect.
+#[derive(Debug, Default)]
+pub struct EncodedPushes {
+    echo: EncodedPush,
+}
+
 /// The parts of a connection that its protocol works on.
 struct Side<'a, 'b> {
     outbox: &'a mut Outbox,
@@ -168,6 +195,26 @@ struct Parsed {
     taken: usize,
     /// Whether the rest needs more behind it.
     starved: bool,
+    /// What the connection speaks from here on, if that changes.
+    becomes: Option<Box<Protocol>>,
+}
+
+impl Parsed {
+    fn taken(taken: usize) -> Parsed {
+        Parsed {
+            taken,
+            starved: false,
+            becomes: None,
+        }
+    }
+
+    fn starved(taken: usize) -> Parsed {
+        Parsed {
+            taken,
+            starved: true,
+            becomes: None,
+        }
+    }
 }
 
 /// Why a connection ends.
@@ -204,7 +251,7 @@ impl Side<'_, '_> {
 /// A connection, from its first byte to its last.
 #[derive(Debug)]
 pub struct Conn {
-    http: http::Http,
+    protocol: Protocol,
     /// Bytes that were read and not yet understood.
     unparsed: Vec<u8>,
     outbox: Outbox,
@@ -218,6 +265,8 @@ pub struct Conn {
     starved: bool,
     /// The monotonic clock in milliseconds at which [`Conn::handle_timeout`] is due.
     deadline_ms: u64,
+    /// Since when the peer has taken nothing of what waits, by the monotonic clock in milliseconds; 0 when nothing waits.
+    stalled_ms: u64,
     /// Bytes thrown away while lingering.
     discarded: u32,
 }
@@ -226,7 +275,7 @@ impl Conn {
     /// A connection that was accepted at `now_ms`.
     pub fn new(now_ms: u64, http: &HttpSettings) -> Conn {
         Conn {
-            http: http::Http::default(),
+            protocol: Protocol::Http(Http::default()),
             unparsed: Vec::new(),
             outbox: Outbox::default(),
             memo: SessionMemo::default(),
@@ -235,12 +284,13 @@ impl Conn {
             ended: false,
             starved: false,
             deadline_ms: now_ms + http.idle_timeout_ms,
+            stalled_ms: 0,
             discarded: 0,
         }
     }
 
     /// Takes bytes that were read.
-    pub fn handle_bytes(&mut self, data: &[u8], turn: &mut Turn<'_>) {
+    pub fn handle_bytes(&mut self, data: &mut [u8], turn: &mut Turn<'_>) {
         if self.closing != Closing::Open {
             self.discarded = self
                 .discarded
@@ -266,7 +316,7 @@ impl Conn {
     /// Goes on with bytes that were read before.
     pub fn resume(&mut self, turn: &mut Turn<'_>) {
         let mut unparsed = std::mem::take(&mut self.unparsed);
-        let taken = self.parse(&unparsed, turn);
+        let taken = self.parse(&mut unparsed, turn);
         if self.closing == Closing::Open && taken < unparsed.len() {
             unparsed.drain(..taken);
             self.unparsed = unparsed;
@@ -277,19 +327,40 @@ impl Conn {
 
     /// Takes what the call of that number wanted. One that it did not wait for is ignored.
     pub fn handle_outcome(&mut self, call: u32, delivered: Delivered, turn: &mut Turn<'_>) {
-        let mut side = Side {
-            outbox: &mut self.outbox,
-            memo: &mut self.memo,
-            closing: &mut self.closing,
-            cause: &mut self.cause,
-            turn,
-        };
-        self.http.handle_outcome(call, delivered, &mut side);
+        let (protocol, mut side) = self.split(turn);
+        match (protocol, delivered) {
+            (Protocol::Http(http), delivered) => http.handle_outcome(call, delivered, &mut side),
+            (Protocol::Echo(ws), Delivered::Outcome(outcome)) => {
+                ws.handle_outcome(call, outcome, &mut side)
+            }
+            (Protocol::Echo(_), Delivered::Page(_)) => {}
+        }
         if self.has_unparsed_work(turn.http) {
             self.resume(turn);
         }
         self.close_if_over();
         self.update_deadline(turn);
+    }
+
+    /// Tells the connection of an event that concerns its account.
+    pub fn handle_event(&mut self, event: &Event, pushes: &mut EncodedPushes, turn: &mut Turn<'_>) {
+        if self.closing != Closing::Open {
+            return;
+        }
+        let (protocol, mut side) = self.split(turn);
+        match protocol {
+            Protocol::Http(_) => {}
+            Protocol::Echo(ws) => ws.handle_event(event, &mut pushes.echo, &mut side),
+        }
+        self.update_deadline(turn);
+    }
+
+    /// The account that is logged in on a socket.
+    pub fn account(&self) -> Option<AccountId> {
+        match &self.protocol {
+            Protocol::Http(_) => None,
+            Protocol::Echo(ws) => ws.account(),
+        }
     }
 
     /// The peer sends no more. What it asked for is still answered.
@@ -303,62 +374,54 @@ impl Conn {
         if turn.now_ms < self.deadline_ms {
             return;
         }
-        let is_mid_request = self.http.is_mid_request(!self.unparsed.is_empty());
-        if self.closing != Closing::Open || !self.outbox.is_empty() || !is_mid_request {
+        let has_unparsed = !self.unparsed.is_empty();
+        if self.closing != Closing::Open || !self.outbox.is_empty() {
             if self.closing == Closing::Open {
-                self.cause = if self.outbox.is_empty() {
-                    Cause::Idle
-                } else {
-                    Cause::SlowConsumer
-                };
+                self.cause = Cause::SlowConsumer;
             }
             self.closing = Closing::Now;
             return;
         }
-        let mut side = Side {
-            outbox: &mut self.outbox,
-            memo: &mut self.memo,
-            closing: &mut self.closing,
-            cause: &mut self.cause,
-            turn,
-        };
-        self.http.refuse(
-            &Refusal::new(408, "request came too slowly"),
-            Cause::SlowSender,
-            &mut side,
-        );
+        let (protocol, mut side) = self.split(turn);
+        match protocol {
+            Protocol::Http(http) => http.handle_timeout(has_unparsed, &mut side),
+            Protocol::Echo(ws) => ws.handle_timeout(&mut side),
+        }
         self.update_deadline(turn);
     }
 
     /// The server stops: the connection ends now, or with the answer under way.
-    pub fn handle_drain(&mut self) {
-        if !self.http.is_waiting() && self.closing == Closing::Open {
-            self.closing = Closing::AfterOutput;
-            self.cause = Cause::Shutdown;
-            self.close_if_written();
+    pub fn handle_drain(&mut self, turn: &mut Turn<'_>) {
+        let (protocol, mut side) = self.split(turn);
+        match protocol {
+            Protocol::Http(http) if http.is_waiting() => {}
+            Protocol::Http(_) => side.end(Closing::AfterOutput, Cause::Shutdown),
+            Protocol::Echo(_) => close_socket(
+                close::GOING_AWAY,
+                "the server stops",
+                Cause::Shutdown,
+                &mut side,
+            ),
+        }
+        self.close_if_written();
+        self.update_deadline(turn);
+    }
+
+    /// Bytes that are kept of a body or message under way.
+    pub fn held_bytes(&self) -> usize {
+        match &self.protocol {
+            Protocol::Http(http) => http.held_bytes(),
+            Protocol::Echo(ws) => ws.held_bytes(),
         }
     }
 
-    /// Bytes that are kept of a body under way.
-    pub fn held_bytes(&self) -> usize {
-        self.http.held_bytes()
-    }
-
-    /// There is no room for the body under way.
+    /// There is no room for the body or message under way.
     pub fn refuse_body(&mut self, turn: &mut Turn<'_>) {
-        let mut side = Side {
-            outbox: &mut self.outbox,
-            memo: &mut self.memo,
-            closing: &mut self.closing,
-            cause: &mut self.cause,
-            turn,
-        };
-        self.http.refuse(
-            &Refusal::new(503, "too many uploads at once"),
-            Cause::Overload,
-            &mut side,
-        );
-        self.http.forget_body();
+        let (protocol, mut side) = self.split(turn);
+        match protocol {
+            Protocol::Http(http) => http.refuse_body(&mut side),
+            Protocol::Echo(ws) => ws.refuse_body(&mut side),
+        }
         self.update_deadline(turn);
     }
 
@@ -370,6 +433,7 @@ impl Conn {
     /// So many bytes of [`Conn::output`] were written.
     pub fn handle_written(&mut self, count: usize, turn: &mut Turn<'_>) {
         self.outbox.advance(count, turn.buffers);
+        self.stalled_ms = turn.now_ms;
         self.close_if_over();
         self.update_deadline(turn);
     }
@@ -412,32 +476,54 @@ impl Conn {
         self.deadline_ms
     }
 
-    fn can_parse(&self, http: &HttpSettings) -> bool {
-        !self.http.is_waiting() && self.outbox.len() < http.outbox_bytes_max
+    fn split<'s, 'a, 'b>(&'s mut self, turn: &'a mut Turn<'b>) -> (&'s mut Protocol, Side<'a, 'b>)
+    where
+        's: 'a,
+    {
+        let side = Side {
+            outbox: &mut self.outbox,
+            memo: &mut self.memo,
+            closing: &mut self.closing,
+            cause: &mut self.cause,
+            turn,
+        };
+        (&mut self.protocol, side)
     }
 
-    fn parse(&mut self, data: &[u8], turn: &mut Turn<'_>) -> usize {
+    fn can_parse(&self, http: &HttpSettings) -> bool {
+        let is_free = match &self.protocol {
+            Protocol::Http(http) => !http.is_waiting(),
+            Protocol::Echo(ws) => !ws.is_full(),
+        };
+        is_free && self.outbox.len() < http.outbox_bytes_max
+    }
+
+    fn parse(&mut self, data: &mut [u8], turn: &mut Turn<'_>) -> usize {
         let mut taken = 0;
         self.starved = false;
         while self.closing == Closing::Open && self.can_parse(turn.http) && !self.starved {
-            let rest = data.get(taken..).unwrap_or_default();
-            let mut side = Side {
-                outbox: &mut self.outbox,
-                memo: &mut self.memo,
-                closing: &mut self.closing,
-                cause: &mut self.cause,
-                turn,
+            let rest = data.get_mut(taken..).unwrap_or_default();
+            let (protocol, mut side) = self.split(turn);
+            let parsed = match protocol {
+                Protocol::Http(http) => http.parse(rest, &mut side),
+                Protocol::Echo(ws) => ws.parse(rest, &mut side),
             };
-            let parsed = self.http.parse(rest, &mut side);
             taken += parsed.taken;
             self.starved = parsed.starved;
+            if let Some(protocol) = parsed.becomes {
+                self.protocol = *protocol;
+            }
         }
         taken
     }
 
     /// A peer that sends no more and has nothing to wait for is done.
     fn close_if_over(&mut self) {
-        let is_all_handled = !self.http.is_waiting() && (self.unparsed.is_empty() || self.starved);
+        let is_waiting = match &self.protocol {
+            Protocol::Http(http) => http.is_waiting(),
+            Protocol::Echo(ws) => ws.is_waiting(),
+        };
+        let is_all_handled = !is_waiting && (self.unparsed.is_empty() || self.starved);
         if self.ended && self.closing == Closing::Open && is_all_handled {
             self.closing = Closing::AfterOutput;
             self.cause = Cause::Peer;
@@ -449,12 +535,20 @@ impl Conn {
     }
 
     fn update_deadline(&mut self, turn: &Turn<'_>) {
-        self.deadline_ms = match self.closing {
-            Closing::Lingering | Closing::AfterOutput if self.outbox.is_empty() => {
+        if self.outbox.is_empty() {
+            self.stalled_ms = 0;
+        } else if self.stalled_ms == 0 {
+            self.stalled_ms = turn.now_ms;
+        }
+        self.deadline_ms = match (&self.protocol, self.closing) {
+            _ if !self.outbox.is_empty() => self.stalled_ms + WRITE_STALL_MS_MAX,
+            (_, Closing::Lingering | Closing::AfterOutput | Closing::Now) => {
                 self.deadline_ms.min(turn.now_ms + LINGER_MS_MAX)
             }
-            _ if !self.outbox.is_empty() => turn.now_ms + WRITE_STALL_MS_MAX,
-            _ => self.http.deadline_ms(!self.unparsed.is_empty(), turn),
+            (Protocol::Http(http), Closing::Open) => {
+                http.deadline_ms(!self.unparsed.is_empty(), turn)
+            }
+            (Protocol::Echo(ws), Closing::Open) => ws.deadline_ms(turn),
         };
     }
 }

@@ -8,6 +8,7 @@ mod time;
 use super::*;
 use crate::dialect::Outcome;
 use crate::domain::command::Reply;
+use crate::domain::presence::NobodyOnline;
 use crate::limits::OUTBOX_BYTES_MAX;
 use crate::proto::http::date::imf_fixdate;
 use crate::proto::http::request::Limits;
@@ -31,6 +32,8 @@ struct Peer {
     desk: Desk,
     settings: Settings,
     http: HttpSettings,
+    ws: WsSettings,
+    compressors: Compressors,
     now_ms: u64,
     draining: bool,
     scratch: Vec<u8>,
@@ -70,6 +73,15 @@ impl Peer {
             desk: Desk::new(1 << 20, 1_000_000),
             settings,
             http,
+            ws: WsSettings {
+                limits: Default::default(),
+                ping_after_ms: 60_000,
+                idle_timeout_ms: 120_000,
+                deflate: false,
+                origins: Vec::new(),
+                diagnostics: false,
+            },
+            compressors: Compressors::default(),
             now_ms: 0,
             draining: false,
             scratch: Vec::new(),
@@ -85,6 +97,9 @@ impl Peer {
             desk: &mut self.desk,
             settings: &self.settings,
             http: &self.http,
+            ws: &self.ws,
+            presence: &NobodyOnline,
+            compressors: &mut self.compressors,
             now: TimeMs(1_800_000_000_000),
             now_ms: self.now_ms,
             date: &imf_fixdate(1_800_000_000),
@@ -99,7 +114,8 @@ impl Peer {
     }
 
     fn bytes(&mut self, data: &[u8]) {
-        self.turn(|conn, turn| conn.handle_bytes(data, turn));
+        let mut data = data.to_vec();
+        self.turn(|conn, turn| conn.handle_bytes(&mut data, turn));
     }
 
     fn bytes_at(&mut self, now_ms: u64, data: &[u8]) {

@@ -10,6 +10,9 @@
 
 pub mod auth;
 pub mod buyer;
+pub mod conv;
+pub mod conversation_id;
+pub mod echo;
 pub mod json;
 pub mod kinds;
 pub mod params;
@@ -48,12 +51,13 @@ pub struct Route {
 
 /// The call at `path`, which begins with one slash for each that is repeated.
 pub fn route(path: &str) -> Option<&'static Route> {
-    buyer::routes::route(path)
+    buyer::routes::route(path).or_else(|| conv::routes::route(path))
 }
 
 /// Every call of every dialect, for the metrics.
 pub fn routes() -> impl Iterator<Item = &'static Route> {
-    buyer::routes::ROUTES.iter().map(|(_, route)| route)
+    let all = buyer::routes::ROUTES.iter().chain(conv::routes::ROUTES);
+    all.map(|(_, route)| route)
 }
 
 /// What an operator has settled for the dialects.
@@ -218,6 +222,8 @@ pub enum Outcome {
 pub enum Call {
     /// Of the buyer dialect.
     Buyer(buyer::Waiting),
+    /// Of the conv dialect.
+    Conv(conv::Waiting),
 }
 
 impl Call {
@@ -225,6 +231,7 @@ impl Call {
     pub fn resume(self, outcome: Outcome, context: &mut Context<'_>) -> Step {
         match self {
             Call::Buyer(call) => call.resume(outcome, context),
+            Call::Conv(call) => call.resume(outcome, context),
         }
     }
 }

@@ -13,6 +13,8 @@ use crate::dialect::{Ask, Outcome, Settings};
 use crate::domain::desk::Desk;
 use crate::domain::event::Event;
 use crate::domain::ids::{AccountId, TimeMs};
+pub use crate::domain::presence::Presence;
+use crate::domain::token::TokenHash;
 
 /// What a socket may look at and use while it handles something.
 pub struct SocketContext<'a> {
@@ -30,16 +32,12 @@ pub struct SocketContext<'a> {
     pub frames: &'a mut dyn Frames,
 }
 
-/// Who is online: has at least one open socket, in any dialect.
-pub trait Presence {
-    /// Whether `account` is.
-    fn is_online(&self, account: AccountId) -> bool;
-}
-
 /// Where a socket's messages go, in order.
 pub trait Frames {
     /// Sends a text message.
     fn text(&mut self, payload: &[u8]);
+    /// Sends a binary message.
+    fn binary(&mut self, payload: &[u8]);
     /// Ends the connection with this code (RFC 6455 §7.4) when everything before it is sent.
     fn close(&mut self, code: u16, reason: &'static str);
 }
@@ -68,12 +66,25 @@ pub trait Endpoint: Sized {
     /// A message's handling that waits for something.
     type Call;
 
+    /// Longest message in bytes, where it is not the operator's to say.
+    const MESSAGE_BYTES_MAX: Option<usize> = None;
+
     /// Begins a connection whose handshake asked for `query`.
     fn open(query: Option<&str>, context: &mut SocketContext<'_>)
     -> (Self, SocketStep<Self::Call>);
 
+    /// Answers a message that needs nothing but what is at hand; `false` when it is not such a one. Asked only when no answer is awaited.
+    fn answer_at_once(
+        &mut self,
+        _payload: &[u8],
+        _is_text: bool,
+        _context: &mut SocketContext<'_>,
+    ) -> bool {
+        false
+    }
+
     /// Understands a message, text or binary.
-    fn decode(&mut self, payload: &[u8]) -> (Turnstile, Self::Incoming);
+    fn decode(&mut self, payload: &[u8], is_text: bool) -> (Turnstile, Self::Incoming);
 
     /// Begins to handle a message.
     fn start(
@@ -92,6 +103,11 @@ pub trait Endpoint: Sized {
 
     /// The account that is logged in; from [`Ask::Attach`] on it is given events.
     fn account(&self) -> Option<AccountId>;
+
+    /// The token that it was opened with: when that ends, so does the connection.
+    fn token(&self) -> Option<TokenHash> {
+        None
+    }
 
     /// Whether this socket is sent what [`Endpoint::encode_push`] makes of the event.
     fn pushes(&mut self, event: &Event, context: &mut SocketContext<'_>) -> bool;

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use crate::domain::account::{Account, Profile};
+use crate::domain::backend::Relay;
 use crate::domain::conversation::Conversation;
-use crate::domain::ids::{AccountId, ConversationId};
+use crate::domain::ids::{AccountId, ConversationId, MessageId, TimeMs};
 use crate::domain::member::{Member, ReadMark};
 use crate::domain::message::{Dialect, Message, MessageKind};
+use crate::domain::service::Assignment;
 use crate::domain::token::{Token, TokenHash};
 
 /// What the writer is asked to do. Whoever makes one has settled who acts: a command is obeyed as it stands.
@@ -31,6 +33,8 @@ pub enum Command {
     },
     /// Stores a message and delivers it.
     Send(Send),
+    /// Stores a message that a back end sends for an account, and delivers it.
+    Relay(Box<Relay>),
     /// Moves the read position of an account.
     Read {
         /// Whose.
@@ -70,6 +74,71 @@ pub enum Command {
         /// The whole new profile.
         profile: Profile,
     },
+    /// Gives the account of that name a token that an application chose, creating the account if need be, and sets its profile.
+    BindToken {
+        /// The account's name.
+        name: Arc<str>,
+        /// The token's hash.
+        token: TokenHash,
+        /// The whole new profile.
+        profile: Profile,
+    },
+    /// Makes two accounts contacts of each other: their conversation exists from here on, if without a message.
+    MakeContact {
+        /// The one.
+        account: AccountId,
+        /// The other, who is not created.
+        other: Who,
+    },
+    /// Chooses the agent who answers a visitor, and makes the two contacts.
+    Assign {
+        /// Who asks.
+        visitor: AccountId,
+        /// Since when the visitors of each agent are counted.
+        since: TimeMs,
+    },
+    /// Makes the account a member of the group that `jim` clients made under a name, making the group if need be, and has the members
+    /// told.
+    JoinNamed {
+        /// Who joins.
+        account: AccountId,
+        /// The group's name.
+        name: Arc<str>,
+    },
+    /// Ends an account's own membership of a group and has the members told.
+    Leave {
+        /// Who leaves.
+        account: AccountId,
+        /// The group.
+        group: Peer,
+    },
+    /// Takes a message back.
+    Recall(Recall),
+    /// Moves the read position of an account in several conversations, all or none.
+    ReadAll {
+        /// Whose.
+        account: AccountId,
+        /// Where and up to where.
+        marks: Vec<(ConversationId, ReadMark)>,
+    },
+    /// Sets how an account is shown to people and leaves the rest of its profile, creating the account if need be.
+    SetCard {
+        /// Whose.
+        who: Who,
+        /// The name shown to people, or empty.
+        nick: Arc<str>,
+        /// URL of a picture, or empty.
+        avatar: Arc<str>,
+    },
+    /// Sets how a group calls one of its members.
+    SetAlias {
+        /// The group.
+        group: ConversationId,
+        /// The member.
+        who: Who,
+        /// What it is called there, or empty.
+        alias: Arc<str>,
+    },
 }
 
 impl Command {
@@ -79,9 +148,11 @@ impl Command {
             Command::Send(send) => {
                 send.body.len() + send.attributes.as_ref().map_or(0, |text| text.len())
             }
+            Command::Relay(relay) => size_of::<Relay>() + relay.body.len(),
             Command::CreateGroup { members, .. }
             | Command::AddMembers { members, .. }
             | Command::RemoveMembers { members, .. } => members.iter().map(Who::bytes).sum(),
+            Command::ReadAll { marks, .. } => marks.len() * size_of::<(ConversationId, ReadMark)>(),
             _ => 0,
         };
         size_of::<Command>() + points_to
@@ -105,6 +176,21 @@ pub struct Send {
     pub client_id: Option<Arc<str>>,
     /// JSON for the dialect of `origin` alone.
     pub attributes: Option<Arc<str>>,
+}
+
+/// Which message is taken back, and by whom: one's own of the last two minutes, or any of a group of one's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recall {
+    /// Who asks.
+    pub account: AccountId,
+    /// The id that its sender's client gave it in `origin`. Of several the newest is meant.
+    pub client_id: Arc<str>,
+    /// The dialect in which a client gave that id.
+    pub origin: Dialect,
+    /// The server's id, if no message has `client_id`.
+    pub message: Option<MessageId>,
+    /// The group in which it was said and who said it, if that was told.
+    pub said: Option<(Peer, Who)>,
 }
 
 /// An account, by number or by name. Naming somebody creates them if the directory is open; a number never does.
@@ -135,6 +221,8 @@ pub enum Peer {
     Shown(Arc<str>),
     /// A conversation by its number.
     Conversation(ConversationId),
+    /// The group that `jim` clients made under that name.
+    JimGroup(Arc<str>),
 }
 
 /// What a group is called.
@@ -155,7 +243,7 @@ pub struct GroupAbout {
 pub enum Reply {
     /// Nothing more.
     Done,
-    /// The account that is logged in, or whose profile was set.
+    /// The account that is logged in, whose profile was set, or that is the contact or agent that was asked for.
     Account(Arc<Account>),
     /// The message as stored; with a `client_id` seen before, the first one.
     Sent {
@@ -163,6 +251,8 @@ pub enum Reply {
         message: Arc<Message>,
         /// Whether it was stored by an earlier command.
         repeated: bool,
+        /// The other party of a single conversation.
+        recipient: Option<AccountId>,
     },
     /// The group's number.
     Group(ConversationId),
@@ -173,16 +263,26 @@ pub enum Reply {
 pub enum Refusal {
     /// No account has that name or number, and none may be created.
     NoSuchAccount,
-    /// No conversation has that number, or it is of the wrong kind.
+    /// No conversation has that number.
     NoSuchConversation,
+    /// The conversation is not a group.
+    NotAGroup,
     /// The account is not a member.
     NotAMember,
+    /// The conversation is one with another account than the one that was named.
+    OtherPeer,
     /// The name cannot be an account's.
     BadName,
     /// A message to oneself.
     ToSelf,
     /// The group would have more members than allowed.
     GroupFull,
+    /// No message has that id, or it is not the asker's to change, or not any more.
+    NoSuchMessage,
+    /// The token is somebody else's.
+    TokenTaken,
+    /// No agent is there.
+    NoAgent,
     /// Too much is waiting; try again later.
     Busy,
     /// The server failed; nothing is known to have happened.
@@ -204,4 +304,8 @@ pub enum Effect {
     Member(Member),
     /// A message was stored; its conversation's head is now there.
     Append(Arc<Message>),
+    /// A stored message was taken back: its row has no body any more.
+    Recall(Arc<Message>),
+    /// A visitor was given to an agent.
+    Assign(Assignment),
 }

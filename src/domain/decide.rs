@@ -1,5 +1,10 @@
 //! What commands do: from what they look at to effects, events and a reply, or a refusal. Pure, and without effect when it refuses.
 
+mod backend;
+mod group;
+mod recall;
+mod service;
+
 use std::sync::Arc;
 
 use crate::domain::account::{Account, Profile, check_name};
@@ -113,6 +118,9 @@ impl Deciding<'_> {
                 let sender = sender.ok_or(Refusal::NoSuchAccount)?;
                 self.send(send, sender, place)?
             }
+            (Command::Relay(relay), Facts::Relay { sender, place }) => {
+                self.relay(relay, sender, place)?
+            }
             (
                 Command::Read { mark, .. },
                 Facts::Read {
@@ -146,6 +154,71 @@ impl Deciding<'_> {
             ) => self.remove_members(conversation, members)?,
             (Command::SetProfile { profile, .. }, Facts::Profile(named)) => {
                 self.set_profile(named, profile)?
+            }
+            (
+                Command::BindToken {
+                    name,
+                    token: hash,
+                    profile,
+                },
+                Facts::BindToken {
+                    account,
+                    tokens,
+                    token,
+                },
+            ) => {
+                self.check_unbound(account.as_deref(), token)?;
+                self.bind_token(name, *hash, profile, account, tokens)?
+            }
+            (
+                Command::MakeContact { .. },
+                Facts::Contact {
+                    account,
+                    other,
+                    existing,
+                    ..
+                },
+            ) => self.make_contact(account, other, existing)?,
+            (
+                Command::Assign { .. },
+                Facts::Contact {
+                    account,
+                    other,
+                    assigned,
+                    existing,
+                },
+            ) => self.assign(account, other, assigned, existing)?,
+            (
+                Command::JoinNamed { name, .. },
+                Facts::JoinNamed {
+                    account,
+                    existing,
+                    name_taken,
+                },
+            ) => self.join_named(name, account, existing, name_taken)?,
+            (Command::Leave { .. }, Facts::Leave { account, existing }) => {
+                self.leave(account, existing)?
+            }
+            (Command::Recall(recall), Facts::Recall(found)) => self.recall(recall, found)?,
+            (Command::ReadAll { marks, .. }, Facts::ReadAll(parts)) => {
+                for ((_, mark), (conversation, member)) in marks.iter().zip(parts) {
+                    self.read(*mark, conversation, member)?;
+                }
+                Reply::Done
+            }
+            (Command::SetCard { nick, avatar, .. }, Facts::Profile(named)) => {
+                self.set_card(named, nick, avatar)?
+            }
+            (
+                Command::SetAlias { alias, .. },
+                Facts::Members {
+                    conversation,
+                    mut members,
+                    ..
+                },
+            ) => {
+                let member = members.pop().and_then(|(_, member)| member);
+                self.set_alias(conversation, member, alias)?
             }
             _ => return Err(Refusal::Failure),
         })
@@ -188,12 +261,19 @@ impl Deciding<'_> {
         name: &Arc<str>,
         hash: TokenHash,
         account: Option<Arc<Account>>,
-        mut tokens: Vec<Token>,
+        tokens: Vec<Token>,
     ) -> Result<Reply, Refusal> {
         let account = match account {
             Some(account) => account,
             None => self.create_account(name)?,
         };
+        self.give_token(&account, hash, tokens);
+        Ok(Reply::Account(account))
+    }
+
+    /// Gives the account a token; the least recently used one ends where there are too many, and those past their time do.
+    fn give_token(&mut self, account: &Account, hash: TokenHash, mut tokens: Vec<Token>) {
+        tokens.retain(|token| token.hash != hash);
         tokens.sort_unstable_by_key(|token| token.used_at);
         let surplus = (tokens.len() + 1).saturating_sub(TOKENS_PER_ACCOUNT_MAX);
         for (place, token) in tokens.iter().enumerate() {
@@ -206,7 +286,6 @@ impl Deciding<'_> {
             account: account.id,
             used_at: self.now,
         }));
-        Ok(Reply::Account(account))
     }
 
     fn end_token(&mut self, token: Token) {
@@ -235,10 +314,15 @@ impl Deciding<'_> {
         match place {
             Place::Account {
                 prior: Some(message),
+                recipient,
                 ..
             } => Ok(Reply::Sent {
                 message,
                 repeated: true,
+                recipient: match recipient {
+                    Named::Account(account) => Some(account.id),
+                    Named::NewName(_) | Named::UnknownId => None,
+                },
             }),
             Place::Account {
                 recipient,
@@ -267,6 +351,7 @@ impl Deciding<'_> {
                     return Ok(Reply::Sent {
                         message,
                         repeated: true,
+                        recipient: recipient.map(|recipient| recipient.0.id),
                     });
                 }
                 Ok(self.append(
@@ -334,6 +419,7 @@ impl Deciding<'_> {
             Some((recipient, _)) => Audience::Two(sender.id, recipient.id),
             None => Audience::Everyone,
         };
+        let recipient_id = recipient.as_ref().map(|(account, _)| account.id);
         let delivery = Delivery {
             message: Arc::clone(&message),
             conversation,
@@ -345,6 +431,7 @@ impl Deciding<'_> {
         Reply::Sent {
             message,
             repeated: false,
+            recipient: recipient_id,
         }
     }
 
@@ -423,9 +510,7 @@ impl Deciding<'_> {
         members: Vec<(Named, Option<Member>)>,
         name_taken: bool,
     ) -> Result<Reply, Refusal> {
-        let conversation = group
-            .filter(|group| group.group().is_some())
-            .ok_or(Refusal::NoSuchConversation)?;
+        let conversation = group.ok_or(Refusal::NoSuchConversation)?;
         let id = conversation.id;
         self.join(conversation, members, name_taken)?;
         Ok(Reply::Group(id))
@@ -439,7 +524,7 @@ impl Deciding<'_> {
         mut name_taken: bool,
     ) -> Result<(), Refusal> {
         let ConversationKind::Group(group) = &mut conversation.kind else {
-            return Err(Refusal::NoSuchConversation);
+            return Err(Refusal::NotAGroup);
         };
         let group = Arc::make_mut(group);
         let mut created: Vec<Arc<Account>> = Vec::new();
@@ -516,7 +601,7 @@ impl Deciding<'_> {
         let id = conversation.id;
         let head = conversation.head.position;
         let ConversationKind::Group(group) = &mut conversation.kind else {
-            return Err(Refusal::NoSuchConversation);
+            return Err(Refusal::NotAGroup);
         };
         let group = Arc::make_mut(group);
         let mut left: Vec<(Member, u64)> = Vec::new();
@@ -547,15 +632,19 @@ impl Deciding<'_> {
 
     fn set_profile(&mut self, named: Named, profile: &Profile) -> Result<Reply, Refusal> {
         let account = self.account(named)?;
+        Ok(Reply::Account(self.put_profile(&account, profile)))
+    }
+
+    fn put_profile(&mut self, account: &Account, profile: &Profile) -> Arc<Account> {
         let account = Arc::new(Account {
             profile: profile.clone(),
-            ..(*account).clone()
+            ..account.clone()
         });
         self.effects.push(Effect::Account(Arc::clone(&account)));
         self.tell(
             Audience::Everyone,
             Event::ProfileChanged(Arc::clone(&account)),
         );
-        Ok(Reply::Account(account))
+        account
     }
 }

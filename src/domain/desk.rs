@@ -303,8 +303,13 @@ impl Desk {
             Event::Message(delivery) => Some(delivery.conversation.id),
             Event::Joined { conversation, .. } => Some(conversation.id),
             Event::Left { member, .. } => Some(member.conversation),
-            Event::TokenEnded(_) => return,
-            Event::Read { .. } | Event::AccountCreated(_) | Event::ProfileChanged(_) => None,
+            // What no view shows.
+            Event::TokenEnded(_) | Event::Announced(_) | Event::Recalled(_) => return,
+            Event::Read { .. }
+            | Event::ContactMade(_)
+            | Event::AliasChanged { .. }
+            | Event::AccountCreated(_)
+            | Event::ProfileChanged(_) => None,
         };
         let mut concerned: SmallVec<[AccountId; 8]> = match group {
             Some(group) => self

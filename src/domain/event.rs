@@ -21,6 +21,11 @@ pub enum Event {
         /// How many messages that were unread are read.
         cleared: u64,
     },
+    /// A group calls a member by another name.
+    AliasChanged {
+        /// The member's part in the group.
+        member: Member,
+    },
     /// Somebody became a member of a group.
     Joined {
         /// The group.
@@ -43,6 +48,12 @@ pub enum Event {
     ProfileChanged(Arc<Account>),
     /// A token ended.
     TokenEnded(TokenHash),
+    /// Two accounts became contacts without a message.
+    ContactMade(Box<Contact>),
+    /// The members of a group are told that somebody joins or leaves. It stands after a joining and before a leaving.
+    Announced(Box<Announcement>),
+    /// A message was taken back.
+    Recalled(Box<Recalled>),
 }
 
 /// A stored message with what its receivers need to show it.
@@ -58,6 +69,37 @@ pub struct Delivery {
     pub sender_member: Member,
     /// In a single conversation the other party and its part.
     pub recipient: Option<(Arc<Account>, Member)>,
+}
+
+/// A single conversation that was made without a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contact {
+    /// The conversation.
+    pub conversation: Conversation,
+    /// Both parties and their parts in it.
+    pub parties: [(Arc<Account>, Member); 2],
+}
+
+/// What the members of a group are told of one of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Announcement {
+    /// The group.
+    pub conversation: Conversation,
+    /// Who joins or leaves.
+    pub account: Arc<Account>,
+    /// Whether they join.
+    pub joins: bool,
+}
+
+/// A message that was taken back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recalled {
+    /// The message as it stands.
+    pub message: Arc<Message>,
+    /// Where it was said.
+    pub conversation: Conversation,
+    /// Who said it.
+    pub sender: Arc<Account>,
 }
 
 /// Who is told of an event.

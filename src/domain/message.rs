@@ -26,13 +26,20 @@ pub struct Message {
     pub origin: Dialect,
     /// The id that the sender's client gave it, at most 64 bytes.
     pub client_id: Option<Arc<str>>,
-    /// JSON that only the dialect of `origin` reads, such as what it must give back as it came.
+    /// What only the dialect of `origin` reads, such as what it must give back as it came: JSON, each on a line. Taking the message back
+    /// keeps the first line, so nothing of what was said stands there.
     pub attributes: Option<Arc<str>>,
     /// Whether its sender took it back; its place stays.
     pub recalled: bool,
 }
 
 impl Message {
+    /// What is left of the attributes when the message is taken back.
+    pub fn attributes_after_recall(&self) -> Option<Arc<str>> {
+        let first = self.attributes.as_ref()?.lines().next()?;
+        (!first.is_empty()).then(|| Arc::from(first))
+    }
+
     /// How many bytes it takes at most in an answer, as JSON or in a script.
     pub fn answer_bytes_max(&self) -> usize {
         let escaped = |text: &str| -> usize {

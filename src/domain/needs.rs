@@ -1,15 +1,21 @@
 //! Which rows a command looks at: gathered from what the writer has in memory, or named so that a reader can load them.
 
+mod relay;
+
 use std::sync::Arc;
 
 use crate::domain::account::Account;
 use crate::domain::command::{Command, Peer, Send, Who};
 use crate::domain::conversation::{Conversation, ConversationKind, Pair};
-use crate::domain::ids::{AccountId, ConversationId};
+use crate::domain::ids::{AccountId, ConversationId, MessageId, TimeMs};
 use crate::domain::member::Member;
 use crate::domain::message::{Dialect, Message};
+use crate::domain::presence::Presence;
+use crate::domain::service::Candidates;
 use crate::domain::state::{Found, State};
 use crate::domain::token::{Token, TokenHash};
+
+mod service;
 
 /// Names one thing that a command looks at.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -32,6 +38,27 @@ pub enum Key {
     Tokens(AccountId),
     /// A message by the id that a client gave it.
     ClientId(ClientKey),
+    /// The group that `jim` clients made under a name.
+    JimGroup(Arc<str>),
+    /// Among whom a visitor's agent is chosen, with their visitors counted since a time.
+    Candidates(AccountId, TimeMs),
+    /// A message to take back.
+    Recall(RecallKey),
+}
+
+/// What a message to take back is found by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RecallKey {
+    /// Who sent it, if it is found by the client's id.
+    pub sender: AccountId,
+    /// Where; `None` for anywhere.
+    pub conversation: Option<ConversationId>,
+    /// In which dialect the client gave the id.
+    pub origin: Dialect,
+    /// The client's id.
+    pub client_id: Arc<str>,
+    /// The server's id, if there is no message with the client's.
+    pub message: Option<MessageId>,
 }
 
 /// What makes a message the same one when a client sends it again.
@@ -68,6 +95,12 @@ pub enum Row {
     Tokens(AccountId, Vec<Token>),
     /// For [`Key::ClientId`].
     ClientId(ClientKey, Option<Arc<Message>>),
+    /// For [`Key::JimGroup`].
+    JimGroup(Arc<str>, Option<ConversationId>),
+    /// For [`Key::Candidates`].
+    Candidates(Box<Candidates>),
+    /// For [`Key::Recall`].
+    Recall(RecallKey, Option<Arc<Message>>),
 }
 
 /// A single conversation with both its members.
@@ -100,6 +133,13 @@ pub enum Facts {
         /// Where to.
         place: Place,
     },
+    /// For [`Command::Relay`].
+    Relay {
+        /// The sender.
+        sender: Named,
+        /// Where to.
+        place: Place,
+    },
     /// For [`Command::Read`].
     Read {
         /// The conversation.
@@ -116,7 +156,7 @@ pub enum Facts {
         /// Whether an account has the group's name.
         name_taken: bool,
     },
-    /// For [`Command::AddMembers`] and [`Command::RemoveMembers`].
+    /// For [`Command::AddMembers`], [`Command::RemoveMembers`] and, with one, [`Command::SetAlias`].
     Members {
         /// The group.
         conversation: Option<Conversation>,
@@ -125,8 +165,61 @@ pub enum Facts {
         /// Whether an account has the group's name.
         name_taken: bool,
     },
-    /// For [`Command::SetProfile`].
+    /// For [`Command::SetProfile`] and [`Command::SetCard`].
     Profile(Named),
+    /// For [`Command::BindToken`].
+    BindToken {
+        /// The account of that name.
+        account: Option<Arc<Account>>,
+        /// Its tokens.
+        tokens: Vec<Token>,
+        /// The token, if it is anybody's.
+        token: Option<Token>,
+    },
+    /// For [`Command::MakeContact`] and [`Command::Assign`].
+    Contact {
+        /// The one.
+        account: Option<Arc<Account>>,
+        /// The other; for an assignment the agent who was chosen.
+        other: Option<Arc<Account>>,
+        /// Whether the visitor's last assignment is to the other.
+        assigned: bool,
+        /// The conversation of the two.
+        existing: Option<ConversationId>,
+    },
+    /// For [`Command::JoinNamed`].
+    JoinNamed {
+        /// Who joins.
+        account: Option<Arc<Account>>,
+        /// The group of that name and the account's part in it.
+        existing: Option<Box<(Conversation, Option<Member>)>>,
+        /// Whether an account has the group's name.
+        name_taken: bool,
+    },
+    /// For [`Command::Leave`].
+    Leave {
+        /// Who leaves.
+        account: Option<Arc<Account>>,
+        /// The group and the account's part in it.
+        existing: Option<Box<(Conversation, Option<Member>)>>,
+    },
+    /// For [`Command::Recall`].
+    Recall(Option<Box<Recallable>>),
+    /// For [`Command::ReadAll`]: each conversation and the reader's part in it.
+    ReadAll(Vec<(Option<Conversation>, Option<Member>)>),
+}
+
+/// A message that may be taken back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recallable {
+    /// The message.
+    pub message: Arc<Message>,
+    /// Where it was said.
+    pub conversation: Conversation,
+    /// Who said it.
+    pub sender: Arc<Account>,
+    /// The asker's part in the conversation.
+    pub member: Option<Member>,
 }
 
 /// Where a message goes.
@@ -169,9 +262,14 @@ pub enum Named {
 ///
 /// # Errors
 /// The keys of what is not in memory. When they are loaded there may be more: ask again.
-pub fn needs(command: &Command, state: &mut State) -> Result<Facts, Vec<Key>> {
+pub fn needs(
+    command: &Command,
+    state: &mut State,
+    presence: &dyn Presence,
+) -> Result<Facts, Vec<Key>> {
     let mut gather = Gather {
         state,
+        presence,
         missing: Vec::new(),
     };
     let facts = gather.facts(command);
@@ -184,6 +282,7 @@ pub fn needs(command: &Command, state: &mut State) -> Result<Facts, Vec<Key>> {
 /// Collects rows, and the keys of those that are missing. `None` means that something is.
 struct Gather<'a> {
     state: &'a mut State,
+    presence: &'a dyn Presence,
     missing: Vec<Key>,
 }
 
@@ -211,6 +310,7 @@ impl Gather<'_> {
                 self.want(found).map(Facts::Token)
             }
             Command::Send(send) => self.send(send),
+            Command::Relay(relay) => self.relay(relay),
             Command::Read {
                 account,
                 conversation,
@@ -239,7 +339,34 @@ impl Gather<'_> {
             Command::AddMembers { group, members } | Command::RemoveMembers { group, members } => {
                 self.members(*group, members)
             }
-            Command::SetProfile { who, .. } => self.named(who).map(Facts::Profile),
+            Command::SetProfile { who, .. } | Command::SetCard { who, .. } => {
+                self.named(who).map(Facts::Profile)
+            }
+            Command::SetAlias { group, who, .. } => self.members(*group, std::slice::from_ref(who)),
+            Command::BindToken { name, token, .. } => self.bind_token(name, *token),
+            Command::MakeContact { account, other } => {
+                let found = self.state.account(*account);
+                let account = self.want(found);
+                let other = match self.named(other)? {
+                    Named::Account(other) => Some(other),
+                    Named::NewName(_) | Named::UnknownId => None,
+                };
+                self.contact(account?, other, false)
+            }
+            Command::Assign { visitor, since } => self.assign(*visitor, *since),
+            Command::JoinNamed { account, name } => self.join_named(*account, name),
+            Command::Leave { account, group } => self.leave(*account, group),
+            Command::Recall(recall) => self.recall(recall),
+            Command::ReadAll { account, marks } => {
+                let parts: Vec<_> = marks
+                    .iter()
+                    .map(|(conversation, _)| self.part(*conversation, *account))
+                    .collect();
+                let whole = parts
+                    .into_iter()
+                    .map(|(conversation, member)| conversation.zip(member));
+                whole.collect::<Option<_>>().map(Facts::ReadAll)
+            }
         }
     }
 
@@ -253,6 +380,19 @@ impl Gather<'_> {
             }
             Peer::Shown(name) => self.shown_place(send, name),
             Peer::Conversation(id) => self.conversation_place(send, *id),
+            Peer::JimGroup(name) => {
+                let found = self.state.jim_group(name);
+                match self.want(found) {
+                    Some(Some(id)) => self.conversation_place(send, id),
+                    Some(None) => Some(Place::Conversation {
+                        conversation: None,
+                        member: None,
+                        recipient: None,
+                        prior: None,
+                    }),
+                    None => None,
+                }
+            }
         };
         Some(Facts::Send {
             sender: sender?,

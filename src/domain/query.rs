@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::domain::account::Account;
-use crate::domain::command::Peer;
+use crate::domain::backend::{BackendAnswer, BackendQuery};
+use crate::domain::command::{Peer, Refusal};
 use crate::domain::conversation::Conversation;
-use crate::domain::ids::{AccountId, CommitNumber, ConversationId};
+use crate::domain::ids::{AccountId, CommitNumber, ConversationId, Position, TimeMs};
 use crate::domain::member::{Member, ReadMark};
 use crate::domain::message::Message;
 use crate::domain::token::{Token, TokenHash};
@@ -48,6 +49,8 @@ pub enum Query {
         /// Whether those without unread messages are left out.
         unread_only: bool,
     },
+    /// What a back end asks.
+    Backend(BackendQuery),
     /// What an account has not read in a conversation, the oldest first.
     Unread {
         /// Who asks.
@@ -57,6 +60,57 @@ pub enum Query {
         /// Most rows.
         rows_max: usize,
     },
+    /// What an account has not read anywhere, the oldest first.
+    UnreadEverywhere {
+        /// Who asks.
+        account: AccountId,
+        /// Most rows over all conversations.
+        rows_max: usize,
+    },
+    /// A part of a conversation, counted from its beginning or up to its end.
+    Range {
+        /// Who asks; sees only what lies within their membership.
+        account: AccountId,
+        /// Which conversation.
+        peer: Peer,
+        /// Not before and not after, by the server's time.
+        times: Option<(TimeMs, TimeMs)>,
+        /// How many messages to pass over and how many to give, from the oldest. `None` gives the newest.
+        slice: Option<(u64, usize)>,
+        /// Most rows.
+        rows_max: usize,
+    },
+    /// Those with whom an account shares a single conversation, newest activity first.
+    Contacts {
+        /// Whose.
+        account: AccountId,
+        /// Which of them.
+        only: ContactFilter,
+        /// Most rows.
+        rows_max: usize,
+        /// How many of the newest messages are given with each.
+        messages_each: usize,
+    },
+    /// How many contacts an account has, and how much is unread from one of them.
+    ContactCounts {
+        /// Whose; `None` for the agent to whom `peer` was assigned last.
+        owner: Option<Arc<str>>,
+        /// The contact.
+        peer: Arc<str>,
+        /// Since when a contact's last message makes it a recent one.
+        since: TimeMs,
+    },
+}
+
+/// Which contacts are meant; what is not set lets all pass.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ContactFilter {
+    /// Only those with unread messages.
+    pub unread: bool,
+    /// Only those with a message since then.
+    pub since: Option<TimeMs>,
+    /// Only those whose nickname or name contains this, in any case.
+    pub text: Option<Arc<str>>,
 }
 
 /// What a query gives.
@@ -66,6 +120,8 @@ pub enum Answer {
     View(Box<View>),
     /// To [`Query::Conversations`].
     Conversations(Box<ConversationList>),
+    /// To [`Query::Backend`], or why there is no answer.
+    Backend(Result<BackendAnswer, Refusal>),
     /// To [`Query::Groups`].
     Groups(Vec<ConversationId>),
     /// To [`Query::Session`]; `None` for an unknown token.
@@ -76,6 +132,40 @@ pub enum Answer {
     History(Option<Box<MessagePage>>),
     /// To [`Query::Unread`]; `None` where there is no such account or conversation.
     Unread(Option<Box<MessagePage>>),
+    /// To [`Query::UnreadEverywhere`]: a page for each conversation with unread messages.
+    UnreadEverywhere(Vec<MessagePage>),
+    /// To [`Query::Range`]; `None` where there is no such account or conversation.
+    Range(Option<Box<MessagePage>>),
+    /// To [`Query::Contacts`].
+    Contacts(Vec<Contact>),
+    /// To [`Query::ContactCounts`]; `None` where there is no such owner.
+    ContactCounts(Option<Box<ContactCounts>>),
+}
+
+/// Somebody with whom an account shares a single conversation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contact {
+    /// The conversation.
+    pub row: ViewRow,
+    /// Its newest messages, old to new, as many as were asked for.
+    pub messages: Vec<Arc<Message>>,
+}
+
+/// To [`Query::ContactCounts`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContactCounts {
+    /// Whose.
+    pub owner: Arc<Account>,
+    /// Messages from the peer that are unread.
+    pub unread: u64,
+    /// Contacts with unread messages.
+    pub pending: u64,
+    /// Contacts with a recent message.
+    pub recent: u64,
+    /// All contacts.
+    pub all: u64,
+    /// What reading everything from the peer means; `None` when it is read.
+    pub mark: Option<(ConversationId, ReadMark)>,
 }
 
 /// An answer with the commit that it shows.
@@ -130,6 +220,18 @@ pub struct MessagePage {
 }
 
 impl MessagePage {
+    /// Keeps the first `rows` of a page of unread messages, and sets the mark to where they end.
+    pub fn cut(&mut self, rows: usize) {
+        if rows >= self.messages.len() {
+            return;
+        }
+        self.messages.truncate(rows);
+        self.mark = self
+            .member
+            .as_ref()
+            .and_then(|member| mark(member, &self.messages, None));
+    }
+
     /// The name of `account`, which is in the page; empty if not.
     pub fn name_of(&self, account: AccountId) -> &str {
         self.accounts
@@ -137,4 +239,22 @@ impl MessagePage {
             .find(|a| a.id == account)
             .map_or("", |a| &a.name)
     }
+}
+
+/// Where reading `messages` leads, which are all from others after `member`'s read position up to the last one of them, or up to
+/// `visible` when they are all that there is.
+pub fn mark(
+    member: &Member,
+    messages: &[Arc<Message>],
+    visible: Option<Position>,
+) -> Option<ReadMark> {
+    let position = visible.or(messages.last().map(|last| last.position))?;
+    let own = position
+        .0
+        .saturating_sub(member.read.0)
+        .saturating_sub(messages.len() as u64);
+    Some(ReadMark {
+        position,
+        own: member.sent_read + own,
+    })
 }

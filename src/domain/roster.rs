@@ -35,7 +35,11 @@ struct Attaching<W> {
 
 impl<S, W> Default for Roster<S, W> {
     fn default() -> Roster<S, W> {
-        Roster { attached: HashMap::new(), attaching: HashMap::new(), groups: HashMap::new() }
+        Roster {
+            attached: HashMap::new(),
+            attaching: HashMap::new(),
+            groups: HashMap::new(),
+        }
     }
 }
 
@@ -65,36 +69,70 @@ impl<S: Copy + PartialEq, W> Roster<S, W> {
                 Attach::Wait
             }
             None => {
-                self.attaching.insert(account, Attaching { waiting: vec![waiter], events: Vec::new() });
+                self.attaching.insert(
+                    account,
+                    Attaching {
+                        waiting: vec![waiter],
+                        events: Vec::new(),
+                    },
+                );
                 Attach::Load
             }
         }
     }
 
     /// Takes the groups of an account as of `commit`; gives who waits and the events to give them when they are attached.
-    pub fn deliver(&mut self, account: AccountId, commit: CommitNumber, groups: Vec<ConversationId>) -> (Vec<W>, Vec<(CommitNumber, Told)>) {
-        let Some(attaching) = self.attaching.remove(&account) else { return (Vec::new(), Vec::new()) };
-        self.attached.insert(account, Attached { sockets: SmallVec::new(), groups: HashSet::new() });
-        groups.into_iter().for_each(|group| self.join(account, group));
-        let since: Vec<(CommitNumber, Told)> = attaching.events.into_iter().filter(|(number, _)| *number > commit).collect();
-        since.iter().for_each(|(_, told)| self.apply_membership(&told.event));
+    pub fn deliver(
+        &mut self,
+        account: AccountId,
+        commit: CommitNumber,
+        groups: Vec<ConversationId>,
+    ) -> (Vec<W>, Vec<(CommitNumber, Told)>) {
+        let Some(attaching) = self.attaching.remove(&account) else {
+            return (Vec::new(), Vec::new());
+        };
+        self.attached.insert(
+            account,
+            Attached {
+                sockets: SmallVec::new(),
+                groups: HashSet::new(),
+            },
+        );
+        groups
+            .into_iter()
+            .for_each(|group| self.join(account, group));
+        let since: Vec<(CommitNumber, Told)> = attaching
+            .events
+            .into_iter()
+            .filter(|(number, _)| *number > commit)
+            .collect();
+        since
+            .iter()
+            .for_each(|(_, told)| self.apply_membership(&told.event));
         (attaching.waiting, since)
     }
 
     /// Gives up on a load; gives who waited for it.
     pub fn abandon(&mut self, account: AccountId) -> Vec<W> {
-        self.attaching.remove(&account).map(|attaching| attaching.waiting).unwrap_or_default()
+        self.attaching
+            .remove(&account)
+            .map(|attaching| attaching.waiting)
+            .unwrap_or_default()
     }
 
     /// A socket is gone; `true` when it was the account's last here.
     pub fn detach(&mut self, account: AccountId, socket: S) -> bool {
-        let Some(attached) = self.attached.get_mut(&account) else { return false };
+        let Some(attached) = self.attached.get_mut(&account) else {
+            return false;
+        };
         attached.sockets.retain(|other| *other != socket);
         if !attached.sockets.is_empty() {
             return false;
         }
         let groups: Vec<ConversationId> = attached.groups.iter().copied().collect();
-        groups.into_iter().for_each(|group| self.leave(account, group));
+        groups
+            .into_iter()
+            .for_each(|group| self.leave(account, group));
         self.attached.remove(&account);
         true
     }
@@ -121,7 +159,9 @@ impl<S: Copy + PartialEq, W> Roster<S, W> {
                 members.extend(self.members_of(&told.event));
                 members.sort_unstable();
                 members.dedup();
-                members.iter().for_each(|account| self.add_sockets(*account, &mut sockets));
+                members
+                    .iter()
+                    .for_each(|account| self.add_sockets(*account, &mut sockets));
             }
         }
         sockets
@@ -129,7 +169,9 @@ impl<S: Copy + PartialEq, W> Roster<S, W> {
 
     /// The sockets of an account here.
     pub fn sockets(&self, account: AccountId) -> &[S] {
-        self.attached.get(&account).map_or(&[], |attached| &attached.sockets)
+        self.attached
+            .get(&account)
+            .map_or(&[], |attached| &attached.sockets)
     }
 
     fn add_sockets(&self, account: AccountId, sockets: &mut SmallVec<[S; 4]>) {
@@ -142,6 +184,8 @@ impl<S: Copy + PartialEq, W> Roster<S, W> {
             Event::Message(delivery) => delivery.conversation.id,
             Event::Joined { conversation, .. } => conversation.id,
             Event::Left { member, .. } => member.conversation,
+            Event::Announced(announcement) => announcement.conversation.id,
+            Event::Recalled(recalled) => recalled.conversation.id,
             _ => return SmallVec::new(),
         };
         self.groups.get(&group).cloned().unwrap_or_default()

@@ -6,10 +6,11 @@ use crate::domain::account::Account;
 use crate::domain::cache::Cache;
 use crate::domain::command::Effect;
 use crate::domain::conversation::{Conversation, ConversationKind, Head, Pair};
-use crate::domain::ids::{AccountId, CommitNumber, ConversationId};
+use crate::domain::ids::{AccountId, CommitNumber, ConversationId, TimeMs};
 use crate::domain::member::Member;
 use crate::domain::message::Message;
-use crate::domain::needs::{ClientKey, Key, Row};
+use crate::domain::needs::{ClientKey, Key, RecallKey, Row};
+use crate::domain::service::{Assignment, Candidates};
 use crate::domain::token::{Token, TokenHash};
 use crate::limits::STATE_CACHE_BYTES_MAX;
 
@@ -24,6 +25,12 @@ pub struct State {
     tokens: Cache<TokenHash, Option<Token>>,
     tokens_of: Cache<AccountId, Vec<Token>>,
     client_ids: Cache<ClientKey, Option<Arc<Message>>>,
+    jim_groups: Cache<Arc<str>, Option<ConversationId>>,
+    /// Assignments that a load under way may not show.
+    assignments: Vec<(CommitNumber, Assignment)>,
+    /// Loaded for one command and used up by it, as what follows.
+    candidates: Option<Box<Candidates>>,
+    recalled: Option<(RecallKey, Option<Arc<Message>>)>,
     /// Loaded for one command and used up by it, since too much could change it.
     shown: Option<(AccountId, Arc<str>, Option<ConversationId>)>,
 }
@@ -49,6 +56,10 @@ impl State {
             tokens: Cache::new(bytes_max),
             tokens_of: Cache::new(bytes_max),
             client_ids: Cache::new(bytes_max),
+            jim_groups: Cache::new(bytes_max),
+            assignments: Vec::new(),
+            candidates: None,
+            recalled: None,
             shown: None,
         }
     }
@@ -140,6 +151,35 @@ impl State {
         self.client_ids.get(&key).cloned().ok_or(Key::ClientId(key))
     }
 
+    /// The group that `jim` clients made under `name`.
+    pub fn jim_group(&mut self, name: &Arc<str>) -> Found<Option<ConversationId>> {
+        self.jim_groups
+            .get(name)
+            .copied()
+            .ok_or_else(|| Key::JimGroup(Arc::clone(name)))
+    }
+
+    /// Among whom the agent of `visitor` is chosen. What was loaded serves once, with the assignments since.
+    pub fn candidates(&mut self, visitor: AccountId, since: TimeMs) -> Found<Box<Candidates>> {
+        match self.candidates.take() {
+            Some(mut candidates) if candidates.visitor == visitor && candidates.since == since => {
+                for (commit, assignment) in &self.assignments {
+                    candidates.add(*commit, assignment);
+                }
+                Ok(candidates)
+            }
+            _ => Err(Key::Candidates(visitor, since)),
+        }
+    }
+
+    /// The message to take back. What was loaded serves once.
+    pub fn recalled(&mut self, key: &RecallKey) -> Found<Option<Arc<Message>>> {
+        match self.recalled.take() {
+            Some((loaded, message)) if loaded == *key => Ok(message),
+            _ => Err(Key::Recall(key.clone())),
+        }
+    }
+
     /// Takes a loaded row, unless a newer one is here.
     pub fn insert(&mut self, row: Row) {
         match row {
@@ -180,6 +220,12 @@ impl State {
                 let bytes = key.client_id.len() + message.as_ref().map_or(0, |m| message_bytes(m));
                 self.client_ids.put_loaded(key, message, bytes);
             }
+            Row::JimGroup(name, group) => {
+                let bytes = name.len();
+                self.jim_groups.put_loaded(name, group, bytes);
+            }
+            Row::Candidates(candidates) => self.candidates = Some(candidates),
+            Row::Recall(key, message) => self.recalled = Some((key, message)),
         }
     }
 
@@ -223,6 +269,13 @@ impl State {
                     if let ConversationKind::Single(pair) = conversation.kind {
                         self.singles.put(pair, Some(conversation.id), 0, commit);
                     }
+                    if let Some(group) = conversation.group()
+                        && let Some(name) = &group.jim_name
+                    {
+                        let (name, bytes) = (Arc::clone(name), name.len());
+                        self.jim_groups
+                            .put(name, Some(conversation.id), bytes, commit);
+                    }
                     let bytes = conversation_bytes(conversation);
                     self.conversations.put(
                         conversation.id,
@@ -237,6 +290,8 @@ impl State {
                         .put(key, Some(member.clone()), member.alias.len(), commit);
                 }
                 Effect::Append(message) => self.apply_append(message, commit),
+                Effect::Recall(message) => self.put_client_id(message, commit),
+                Effect::Assign(assignment) => self.assignments.push((commit, *assignment)),
             }
         }
     }
@@ -250,6 +305,10 @@ impl State {
                 at: message.at,
             };
         }
+        self.put_client_id(message, commit);
+    }
+
+    fn put_client_id(&mut self, message: &Arc<Message>, commit: CommitNumber) {
         if let Some(client_id) = &message.client_id {
             let key = ClientKey {
                 sender: message.sender,
@@ -287,6 +346,9 @@ impl State {
         self.tokens.shrink(floor);
         self.tokens_of.shrink(floor);
         self.client_ids.shrink(floor);
+        self.jim_groups.shrink(floor);
+        // Without a load under way `floor` is the newest commit, and nothing stays.
+        self.assignments.retain(|(commit, _)| *commit > floor);
     }
 }
 

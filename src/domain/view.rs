@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::domain::account::Account;
 use crate::domain::conversation::{Activity, Conversation, ConversationKind};
-use crate::domain::event::{Delivery, Event};
+use crate::domain::event::{Contact, Delivery, Event};
 use crate::domain::ids::{AccountId, CommitNumber, ConversationId};
 use crate::domain::member::Member;
 use crate::limits::VIEW_BYTES_MAX;
@@ -174,6 +174,9 @@ impl View {
                 self.unread = self.unread.saturating_sub(*cleared);
                 self.change(member.conversation, |row| row.member = member.clone());
             }
+            Event::AliasChanged { member } if member.account == self.account => {
+                self.change(member.conversation, |row| row.member = member.clone());
+            }
             Event::Joined {
                 conversation,
                 member,
@@ -182,7 +185,12 @@ impl View {
             Event::Left { member, cleared } => self.apply_left(member, *cleared),
             Event::AccountCreated(account) => self.apply_account_created(account),
             Event::ProfileChanged(account) => self.apply_profile(account),
-            Event::Read { .. } | Event::TokenEnded(_) => {}
+            Event::ContactMade(contact) => self.apply_contact(contact),
+            Event::Read { .. }
+            | Event::TokenEnded(_)
+            | Event::AliasChanged { .. }
+            | Event::Announced(_)
+            | Event::Recalled(_) => {}
         }
     }
 
@@ -222,6 +230,20 @@ impl View {
             }
             _ => {}
         }
+    }
+
+    fn apply_contact(&mut self, contact: &Contact) {
+        let [one, two] = &contact.parties;
+        let (own, other) = match self.account {
+            account if account == one.0.id => (one, two),
+            account if account == two.0.id => (two, one),
+            _ => return,
+        };
+        self.put(ViewRow {
+            conversation: contact.conversation.clone(),
+            member: own.1.clone(),
+            other: Other::Account(Arc::clone(&other.0)),
+        });
     }
 
     fn count_message(&mut self, delivery: &Delivery) {

@@ -65,6 +65,8 @@ pub enum Purpose {
     Call(CallKey),
     /// For a call that asked who uses a token.
     Session(CallKey, TokenHash),
+    /// For the roster, and for the calls that wait to be attached.
+    Groups(AccountId),
     /// For the desk, and for the calls that wait for the view.
     View(AccountId),
 }

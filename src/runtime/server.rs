@@ -13,14 +13,17 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 
 use crate::admin::metrics::Metrics;
 use crate::config::{self, Auth, Config, CorsOrigins, LogLevel, Storage};
-use crate::conn::{CorsPolicy, HttpSettings};
+use crate::conn::{CorsPolicy, HttpSettings, WsSettings};
 use crate::dialect::{self, AppKey, Settings};
 use crate::domain::decide::Policy;
+use crate::domain::ids::AccountId;
+use crate::domain::presence::Presence;
 use crate::limits::{
     FILES_WAITING_MAX, QUERIES_WAITING_MAX, SHARD_COMMANDS_MAX, SPARE_DESCRIPTORS, VIEWS_BYTES_MAX,
 };
 use crate::media::store::MediaStore;
 use crate::proto::http::request::Limits;
+use crate::proto::ws::assembler;
 use crate::runtime::inbox::Inbox;
 use crate::runtime::reader::ReaderThread;
 use crate::runtime::shard::{Parts, Shard, WAKER};
@@ -58,6 +61,15 @@ impl std::error::Error for ServerError {}
 
 fn failed<E: std::fmt::Display>(what: impl std::fmt::Display) -> impl FnOnce(E) -> ServerError {
     move |error| ServerError(format!("{what}: {error}"))
+}
+
+/// Who has a socket at this server.
+struct OnlineHere(Arc<Shared>);
+
+impl Presence for OnlineHere {
+    fn is_online(&self, account: AccountId) -> bool {
+        self.0.sessions.is_online(account)
+    }
 }
 
 /// Says so when a thread ends, however it ends.
@@ -159,8 +171,9 @@ impl Server {
             };
             others.push(spawn("imd-reader", &death, None, move || thread.run())?);
         }
+        let presence = OnlineHere(Arc::clone(&shared));
         let thread = WriterThread {
-            writer,
+            writer: writer.with_presence(Box::new(presence)),
             inbox: writer_inbox,
             loads,
             shared: Arc::clone(&shared),
@@ -175,6 +188,7 @@ impl Server {
 
         let settings = Arc::new(dialect_settings(config));
         let http = Arc::new(http_settings(config));
+        let ws = Arc::new(ws_settings(config));
         let call_numbers = Arc::new(call_numbers);
         let connections_max = config
             .connections_max
@@ -188,6 +202,7 @@ impl Server {
                 listeners,
                 settings: Arc::clone(&settings),
                 http: Arc::clone(&http),
+                ws: Arc::clone(&ws),
                 shared: Arc::clone(&shared),
                 writer: to_writer.clone(),
                 short: short.clone(),
@@ -359,6 +374,20 @@ fn dialect_settings(config: &Config) -> Settings {
         upload_bytes_max: config.upload_bytes_max,
         open_directory: config.open_directory,
         token_idle_ms_max: config.token_idle_ttl.as_millis() as i64,
+    }
+}
+
+fn ws_settings(config: &Config) -> WsSettings {
+    WsSettings {
+        limits: assembler::Limits::default(),
+        ping_after_ms: config.ws_ping_after.as_millis() as u64,
+        idle_timeout_ms: config.ws_idle_timeout.as_millis() as u64,
+        deflate: config.deflate,
+        origins: match &config.cors_origins {
+            CorsOrigins::Listed(origins) => origins.clone(),
+            CorsOrigins::SameOrigin | CorsOrigins::Any => Vec::new(),
+        },
+        diagnostics: config.diagnostics,
     }
 }
 

@@ -5,11 +5,14 @@ use std::sync::atomic::Ordering;
 use crate::admin::health::{self, Readiness};
 use crate::admin::metrics;
 use crate::admin::process::Process;
-use crate::conn::{Delivered, Page, PageRequest, Wanted};
+use crate::conn::{Delivered, EncodedPushes, Page, PageRequest, Wanted};
 use crate::dialect::{Ask, Outcome, Upload};
+use crate::domain::backend::BackendQuery;
 use crate::domain::command::{Command, Refusal, Reply};
-use crate::domain::ids::AccountId;
+use crate::domain::event::Told;
+use crate::domain::ids::{AccountId, CommitNumber, ConversationId};
 use crate::domain::query::{Answer, Answered, Query};
+use crate::domain::roster::Attach;
 use crate::domain::view::View;
 use crate::limits::{
     INBOX_ENTRIES_MAX, SHARD_COMMAND_BYTES_MAX, SHARD_COMMANDS_MAX, UPLOADS_WAITING_BYTES_MAX,
@@ -18,6 +21,7 @@ use crate::proto::http::head::Method;
 use crate::runtime::inbox::{CallKey, CommandSlot, Entry, Purpose, Question};
 use crate::runtime::reader::Heavy;
 use crate::runtime::shard::Shard;
+use crate::runtime::slab::Key;
 use crate::store::writer::Submitted;
 
 /// Where uploads are served.
@@ -39,7 +43,7 @@ impl Shard {
             Wanted::Ask(Ask::Query(query)) => self.want_answer(call, query),
             Wanted::Ask(Ask::Submit(command)) => self.want_command(call, command),
             Wanted::Ask(Ask::Save(upload)) => self.want_saved(call, upload),
-            Wanted::Ask(Ask::Attach(_)) => self.refuse(call, Refusal::Failure),
+            Wanted::Ask(Ask::Attach(account)) => self.want_attached(call, account),
             Wanted::Page(request) => self.want_page(call, request),
         }
     }
@@ -81,8 +85,97 @@ impl Shard {
         }
     }
 
+    /// The shard watches the account before it asks for its groups, so that nothing is in neither.
+    fn want_attached(&mut self, call: CallKey, account: AccountId) {
+        self.shared.sessions.watch_sockets(account, self.index);
+        match self.roster.attach(account, call.conn, call) {
+            Attach::Attached => self.attached(call, account),
+            Attach::Wait => {}
+            Attach::Load => {
+                let question = self.question(Purpose::Groups(account), Query::Groups(account));
+                if self.short.try_send(question).is_err() {
+                    self.give_up_attaching(account, Refusal::Busy);
+                }
+            }
+        }
+    }
+
+    fn give_up_attaching(&mut self, account: AccountId, refusal: Refusal) {
+        self.shared.sessions.unwatch_sockets(account, self.index);
+        for call in self.roster.abandon(account) {
+            self.refuse(call, refusal);
+        }
+    }
+
+    /// A connection that was closed in the meantime is not attached.
+    fn attached(&mut self, call: CallKey, account: AccountId) {
+        let is_new = self.account_of(call.conn).is_none();
+        if self.set_account(call.conn, account) {
+            if is_new {
+                self.shared.sessions.opened(account);
+            }
+            self.outcome(call, Outcome::Attached);
+        } else if self.roster.detach(account, call.conn) {
+            self.shared.sessions.unwatch_sockets(account, self.index);
+        }
+    }
+
+    /// A socket is closed.
+    pub(super) fn detach(&mut self, account: AccountId, conn: Key) {
+        self.shared.sessions.closed(account);
+        if self.roster.detach(account, conn) {
+            self.shared.sessions.unwatch_sockets(account, self.index);
+        }
+    }
+
+    fn handle_groups(
+        &mut self,
+        account: AccountId,
+        commit: CommitNumber,
+        groups: Vec<ConversationId>,
+    ) {
+        let (waiting, since) = self.roster.deliver(account, commit, groups);
+        let mut sockets = Vec::new();
+        for call in waiting {
+            if self.roster.attach(account, call.conn, call) == Attach::Attached {
+                self.attached(call, account);
+                sockets.push(call.conn);
+            }
+        }
+        // The sockets speak first; what has happened since the load comes after.
+        self.deliver();
+        for (_, told) in since {
+            self.push(&told, &sockets);
+        }
+    }
+
+    fn handle_commit(&mut self, number: CommitNumber, told: &[Told]) {
+        for told in told {
+            self.desk.apply(number, told);
+            let sockets = self.roster.apply(number, told);
+            if !sockets.is_empty() {
+                self.push(told, &sockets);
+            }
+        }
+    }
+
+    /// Tells sockets of an event, which is encoded once for each dialect.
+    fn push(&mut self, told: &Told, sockets: &[Key]) {
+        let mut pushes = EncodedPushes::default();
+        for key in sockets {
+            self.with_conn(*key, |conn, turn| {
+                conn.handle_event(&told.event, &mut pushes, turn)
+            });
+        }
+    }
+
     fn want_answer(&mut self, call: CallKey, query: Query) {
-        let is_heavy = matches!(query, Query::Conversations { .. });
+        let is_heavy = matches!(
+            query,
+            Query::Conversations { .. }
+                | Query::Contacts { .. }
+                | Query::Backend(BackendQuery::Overview { .. } | BackendQuery::Members { .. })
+        );
         let question = self.question(Purpose::Call(call), query);
         let is_taken = if is_heavy {
             self.heavy.try_send(Heavy::Query(question)).is_ok()
@@ -230,9 +323,7 @@ impl Shard {
     /// Handles something that another thread has for this shard.
     pub(super) fn handle_entry(&mut self, entry: Entry) {
         match entry {
-            Entry::Commit { number, told } => {
-                told.iter().for_each(|told| self.desk.apply(number, told))
-            }
+            Entry::Commit { number, told } => self.handle_commit(number, &told),
             Entry::Replies(replies) => replies
                 .into_iter()
                 .for_each(|(slot, reply)| self.handle_reply(slot, reply)),
@@ -252,6 +343,9 @@ impl Shard {
     }
 
     fn handle_read(&mut self, purpose: Purpose, result: Result<Answered, Refusal>) {
+        let commit = result
+            .as_ref()
+            .map_or(CommitNumber(0), |answered| answered.commit);
         match (purpose, result.map(|answered| answered.answer)) {
             (Purpose::Call(call), Ok(answer)) => self.outcome(call, Outcome::Answer(answer)),
             (Purpose::Call(call), Err(refusal)) => self.refuse(call, refusal),
@@ -262,6 +356,12 @@ impl Shard {
             (Purpose::Session(call, hash), result) => {
                 self.desk.deliver_session(hash, None, self.now);
                 self.refuse(call, result.err().unwrap_or(Refusal::Failure));
+            }
+            (Purpose::Groups(account), Ok(Answer::Groups(groups))) => {
+                self.handle_groups(account, commit, groups)
+            }
+            (Purpose::Groups(account), result) => {
+                self.give_up_attaching(account, result.err().unwrap_or(Refusal::Failure))
             }
             (Purpose::View(account), Ok(Answer::View(view))) => self.handle_view(account, *view),
             (Purpose::View(account), result) => {

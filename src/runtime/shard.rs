@@ -14,11 +14,13 @@ use mio::{Events, Interest, Poll, Token};
 use crate::admin::metrics::{CloseReason, Counter, Gauge, Histogram, Outcome, Recorder};
 use crate::config::LogLevel;
 use crate::conn::{
-    BufferPool, Cause, Closing, Conn, Delivered, Finished, HttpSettings, Turn, Want,
+    BufferPool, Cause, Closing, Compressors, Conn, Delivered, Finished, HttpSettings, Turn, Want,
+    WsSettings,
 };
 use crate::dialect::{CallResult, Settings};
 use crate::domain::desk::Desk;
 use crate::domain::ids::{AccountId, TimeMs};
+use crate::domain::roster::Roster;
 use crate::limits::{
     ACCEPT_PAUSE_MS, ACCEPTS_PER_TURN_MAX, READS_PER_TURN_MAX, RECEIVE_BUFFER_BYTES,
     SHARD_BODY_BYTES_MAX,
@@ -52,6 +54,8 @@ pub struct Parts {
     pub settings: Arc<Settings>,
     /// The operator's settings for HTTP.
     pub http: Arc<HttpSettings>,
+    /// The operator's settings for WebSockets.
+    pub ws: Arc<WsSettings>,
     /// What all threads share.
     pub shared: Arc<Shared>,
     /// To the writer.
@@ -85,6 +89,8 @@ struct Peer {
     is_ready: bool,
     is_dirty: bool,
     has_shut: bool,
+    /// Whose socket it is, once it is attached.
+    account: Option<AccountId>,
     /// When the wheel brings it up next.
     timer_ms: u64,
     /// Its part of [`Shard::body_bytes`].
@@ -98,6 +104,7 @@ pub struct Shard {
     listeners: Vec<Listener>,
     pub(super) settings: Arc<Settings>,
     http: Arc<HttpSettings>,
+    ws: Arc<WsSettings>,
     pub(super) shared: Arc<Shared>,
     pub(super) writer: Sender<ToWriter>,
     pub(super) short: Sender<Question>,
@@ -120,6 +127,8 @@ pub struct Shard {
     pub(super) submits: Vec<Submitted<CommandSlot>>,
     pub(super) commands_in_flight: usize,
     pub(super) command_bytes_in_flight: usize,
+    /// The accounts of the sockets here.
+    pub(super) roster: Roster<Key, CallKey>,
     /// Calls that wait for a view that is being loaded.
     pub(super) view_waiters: HashMap<AccountId, Vec<CallKey>>,
     /// Bytes of request bodies under way.
@@ -134,6 +143,7 @@ pub struct Shard {
     finished: Vec<Finished>,
     scratch: Vec<u8>,
     buffers: BufferPool,
+    compressors: Compressors,
     pub(super) now: TimeMs,
     now_ms: u64,
     date: ImfFixdate,
@@ -175,6 +185,7 @@ impl Shard {
             listeners,
             settings: parts.settings,
             http: parts.http,
+            ws: parts.ws,
             seen: parts.shared.published(),
             shared: parts.shared,
             writer: parts.writer,
@@ -192,6 +203,7 @@ impl Shard {
             submits: Vec::new(),
             commands_in_flight: 0,
             command_bytes_in_flight: 0,
+            roster: Roster::default(),
             view_waiters: HashMap::new(),
             body_bytes: 0,
             delivered: VecDeque::new(),
@@ -202,6 +214,7 @@ impl Shard {
             finished: Vec::new(),
             scratch: Vec::new(),
             buffers: BufferPool::default(),
+            compressors: Compressors::default(),
             now: wall_clock(),
             now_ms,
             date: imf_fixdate(0),
@@ -402,6 +415,7 @@ impl Shard {
             is_ready: false,
             is_dirty: false,
             has_shut: false,
+            account: None,
             timer_ms: u64::MAX,
             body_bytes: 0,
         });
@@ -459,8 +473,10 @@ impl Shard {
                     peer.readable = count == self.receive.len() || peer.read_closed;
                     self.recorder.count(Counter::BytesReceived, count as u64);
                     self.catch_up();
-                    let receive = std::mem::take(&mut self.receive);
-                    self.with_conn(key, |conn, turn| conn.handle_bytes(&receive[..count], turn));
+                    let mut receive = std::mem::take(&mut self.receive);
+                    self.with_conn(key, |conn, turn| {
+                        conn.handle_bytes(&mut receive[..count], turn)
+                    });
                     self.receive = receive;
                     self.bound_bodies(key);
                 }
@@ -533,7 +549,7 @@ impl Shard {
             let _ = self.poll.registry().deregister(&mut listener.socket);
         }
         for key in self.peers.keys() {
-            self.with_conn(key, |conn, _| conn.handle_drain());
+            self.with_conn(key, |conn, turn| conn.handle_drain(turn));
         }
     }
 
@@ -551,6 +567,9 @@ impl Shard {
             desk: &mut self.desk,
             settings: &self.settings,
             http: &self.http,
+            ws: &self.ws,
+            presence: &self.shared.sessions,
+            compressors: &mut self.compressors,
             now: self.now,
             now_ms: self.now_ms,
             date: &self.date,
@@ -590,7 +609,7 @@ impl Shard {
     }
 
     /// Hands over what was wanted, which may lead to further wants.
-    fn deliver(&mut self) {
+    pub(super) fn deliver(&mut self) {
         while let Some((call, delivered)) = self.delivered.pop_front() {
             self.with_conn(call.conn, |conn, turn| {
                 conn.handle_outcome(call.call, delivered, turn)
@@ -654,9 +673,26 @@ impl Shard {
         }
     }
 
+    /// Enters whose socket a connection is; `false` when it is gone.
+    pub(super) fn set_account(&mut self, key: Key, account: AccountId) -> bool {
+        let Some(peer) = self.peers.get_mut(key) else {
+            return false;
+        };
+        peer.account = Some(account);
+        true
+    }
+
+    /// Whose socket a connection is.
+    pub(super) fn account_of(&mut self, key: Key) -> Option<AccountId> {
+        self.peers.get_mut(key)?.account
+    }
+
     fn close(&mut self, key: Key, reason: CloseReason) {
         self.bound_bodies_released(key);
-        if self.peers.remove(key).is_some() {
+        if let Some(peer) = self.peers.remove(key) {
+            if let Some(account) = peer.account {
+                self.detach(account, key);
+            }
             self.shared.connections.fetch_sub(1, Ordering::Relaxed);
             self.recorder.sub(Gauge::ConnectionsOpen, 1);
             self.recorder.count(Counter::ConnectionsClosed(reason), 1);

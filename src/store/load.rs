@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::domain::conversation::Pair;
-use crate::domain::ids::ConversationId;
-use crate::domain::needs::{Key, Row, SingleRow};
+use crate::domain::account::{Account, ServiceRole};
+use crate::domain::conversation::{ConversationKind, Head, Pair};
+use crate::domain::ids::{AccountId, ConversationId, TimeMs};
+use crate::domain::message::Message;
+use crate::domain::needs::{Key, RecallKey, Row, SingleRow};
+use crate::domain::service::Candidates;
 use crate::store::query::shown_group;
 use crate::store::{Result, Snapshot, StoreError};
 
@@ -41,6 +44,85 @@ fn row(snapshot: &dyn Snapshot, key: &Key) -> Result<Row> {
             key.clone(),
             snapshot.message_named(key.sender, key.conversation, key.origin, &key.client_id)?,
         ),
+        Key::JimGroup(name) => Row::JimGroup(Arc::clone(name), snapshot.jim_group(name)?),
+        Key::Candidates(visitor, since) => {
+            Row::Candidates(Box::new(candidates(snapshot, *visitor, *since)?))
+        }
+        Key::Recall(key) => Row::Recall(key.clone(), recalled(snapshot, key)?),
+    })
+}
+
+fn recalled(snapshot: &dyn Snapshot, key: &RecallKey) -> Result<Option<Arc<Message>>> {
+    let named = match key.conversation {
+        Some(conversation) => {
+            snapshot.message_named(key.sender, conversation, key.origin, &key.client_id)?
+        }
+        None => snapshot.newest_message_named(key.sender, key.origin, &key.client_id)?,
+    };
+    if named.is_some() {
+        return Ok(named);
+    }
+    let Some(id) = key.message else {
+        return Ok(None);
+    };
+    let is_meant = |message: &Arc<Message>| {
+        message.sender == key.sender
+            && key
+                .conversation
+                .is_none_or(|conversation| conversation == message.conversation)
+    };
+    Ok(snapshot.message(id)?.filter(is_meant))
+}
+
+fn candidates(snapshot: &dyn Snapshot, visitor: AccountId, since: TimeMs) -> Result<Candidates> {
+    let account = |id| -> Result<Arc<Account>> {
+        let found = snapshot.account(id)?;
+        found
+            .ok_or_else(|| StoreError(format!("account {id} is named by another row but has none")))
+    };
+    let last = snapshot
+        .assignments(visitor)?
+        .into_iter()
+        .max_by_key(|assignment| (assignment.at, assignment.agent));
+    let assigned = last
+        .map(|last| account(last.agent).map(|agent| (agent, last.at)))
+        .transpose()?;
+    let mut spoken: Option<(Head, Arc<Account>)> = None;
+    for member in snapshot.memberships(visitor)? {
+        let Some(conversation) = snapshot.conversation(member.conversation)? else {
+            continue;
+        };
+        let head = conversation.head;
+        let ConversationKind::Single(pair) = conversation.kind else {
+            continue;
+        };
+        let is_later = spoken
+            .as_ref()
+            .is_none_or(|(last, _)| (head.at, head.message) > (last.at, last.message));
+        if head.position.0 > 0 && is_later {
+            let other = account(pair.other(visitor))?;
+            if matches!(
+                other.profile.role,
+                Some(ServiceRole::Agent | ServiceRole::Consultant)
+            ) {
+                spoken = Some((head, other));
+            }
+        }
+    }
+    let agents = snapshot.agents()?.into_iter();
+    let agents = agents
+        .map(|agent| {
+            let load = snapshot.agent_load(agent.id, since)?;
+            Ok((agent, load))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    Ok(Candidates {
+        commit: snapshot.commit()?,
+        visitor,
+        since,
+        assigned,
+        spoken: spoken.map(|(head, agent)| (agent, head.at)),
+        agents,
     })
 }
 

@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 
-use crate::domain::account::Account;
+use crate::domain::account::{Account, ServiceRole};
 use crate::domain::command::Effect;
 use crate::domain::conversation::{Conversation, ConversationKind, Head, Pair};
-use crate::domain::ids::{AccountId, CommitNumber, ConversationId};
+use crate::domain::ids::{AccountId, CommitNumber, ConversationId, MessageId, TimeMs};
 use crate::domain::member::Member;
 use crate::domain::message::{Dialect, Message};
 use crate::domain::needs::ClientKey;
+use crate::domain::service::{AgentLoad, Assignment};
 use crate::domain::token::{Token, TokenHash};
 use crate::store::{Counters, Order, Reader, Result, Snapshot, Store, StoreError, server_account};
 
@@ -81,6 +82,13 @@ struct State {
     members_by_account: BTreeSet<(AccountId, ConversationId)>,
     messages: BTreeMap<(ConversationId, u64), Arc<Message>>,
     client_ids: HashMap<ClientKey, u64>,
+    message_places: BTreeMap<MessageId, (ConversationId, u64)>,
+    /// The conversations in which a sender's client used an id.
+    named_in: BTreeSet<(AccountId, Dialect, Arc<str>, ConversationId)>,
+    jim_groups: HashMap<Arc<str>, ConversationId>,
+    agents: BTreeSet<AccountId>,
+    /// By visitor and agent.
+    assignments: BTreeMap<(AccountId, AccountId), Assignment>,
 }
 
 impl Default for State {
@@ -101,6 +109,11 @@ impl Default for State {
             members_by_account: BTreeSet::new(),
             messages: BTreeMap::new(),
             client_ids: HashMap::new(),
+            message_places: BTreeMap::new(),
+            named_in: BTreeSet::new(),
+            jim_groups: HashMap::new(),
+            agents: BTreeSet::new(),
+            assignments: BTreeMap::new(),
         }
     }
 }
@@ -113,6 +126,12 @@ impl State {
                 if let Some(old) = self.accounts.insert(account.id, Arc::clone(account)) {
                     self.names.remove(&old.name);
                 }
+                match account.profile.role {
+                    Some(ServiceRole::Agent | ServiceRole::Consultant) => {
+                        self.agents.insert(account.id)
+                    }
+                    Some(ServiceRole::Visitor) | None => self.agents.remove(&account.id),
+                };
                 if account.id != AccountId::SERVER {
                     self.names.insert(Arc::clone(&account.name), account.id);
                 }
@@ -128,6 +147,12 @@ impl State {
                 if let ConversationKind::Single(pair) = conversation.kind {
                     self.singles.insert(pair, conversation.id);
                 }
+                if let Some(name) = conversation
+                    .group()
+                    .and_then(|group| group.jim_name.as_ref())
+                {
+                    self.jim_groups.insert(Arc::clone(name), conversation.id);
+                }
                 self.conversations
                     .insert(conversation.id, conversation.clone());
             }
@@ -142,11 +167,25 @@ impl State {
                 if let Some(client_id) = &message.client_id {
                     self.client_ids
                         .insert(client_key(message, client_id), message.position.0);
+                    let client_id = Arc::clone(client_id);
+                    self.named_in.insert((
+                        message.sender,
+                        message.origin,
+                        client_id,
+                        message.conversation,
+                    ));
                 }
-                self.messages.insert(
-                    (message.conversation, message.position.0),
-                    Arc::clone(message),
-                );
+                let place = (message.conversation, message.position.0);
+                self.message_places.insert(message.id, place);
+                self.messages.insert(place, Arc::clone(message));
+            }
+            Effect::Recall(message) => {
+                let place = (message.conversation, message.position.0);
+                self.messages.insert(place, Arc::clone(message));
+            }
+            Effect::Assign(assignment) => {
+                let pair = (assignment.visitor, assignment.agent);
+                self.assignments.insert(pair, *assignment);
             }
         }
     }
@@ -293,6 +332,18 @@ impl Snapshot for State {
             .collect())
     }
 
+    fn count_sent(
+        &self,
+        conversation: ConversationId,
+        account: AccountId,
+        positions: RangeInclusive<u64>,
+    ) -> Result<u64> {
+        Ok(self
+            .range(conversation, positions)
+            .filter(|message| message.sender == account)
+            .count() as u64)
+    }
+
     fn message_named(
         &self,
         sender: AccountId,
@@ -311,5 +362,56 @@ impl Snapshot for State {
             .get(&key)
             .and_then(|position| self.messages.get(&(conversation, *position)))
             .cloned())
+    }
+
+    fn message(&self, id: MessageId) -> Result<Option<Arc<Message>>> {
+        let place = self.message_places.get(&id);
+        Ok(place.and_then(|place| self.messages.get(place)).cloned())
+    }
+
+    fn newest_message_named(
+        &self,
+        sender: AccountId,
+        origin: Dialect,
+        client_id: &str,
+    ) -> Result<Option<Arc<Message>>> {
+        let client_id: Arc<str> = Arc::from(client_id);
+        let bound = |conversation| {
+            let conversation = ConversationId(conversation);
+            (sender, origin, Arc::clone(&client_id), conversation)
+        };
+        let used = self.named_in.range(bound(0)..=bound(u64::MAX));
+        let found = used.map(|(.., conversation)| {
+            self.message_named(sender, *conversation, origin, &client_id)
+        });
+        let found = found.collect::<Result<Vec<_>>>()?;
+        Ok(found.into_iter().flatten().max_by_key(|message| message.id))
+    }
+
+    fn jim_group(&self, name: &str) -> Result<Option<ConversationId>> {
+        Ok(self.jim_groups.get(name).copied())
+    }
+
+    fn agents(&self) -> Result<Vec<Arc<Account>>> {
+        let agents = self.agents.iter().filter_map(|id| self.accounts.get(id));
+        Ok(agents.cloned().collect())
+    }
+
+    fn assignments(&self, visitor: AccountId) -> Result<Vec<Assignment>> {
+        let all = (visitor, AccountId(0))..=(visitor, AccountId(u64::MAX));
+        let found = self.assignments.range(all);
+        Ok(found.map(|(_, assignment)| *assignment).collect())
+    }
+
+    fn agent_load(&self, agent: AccountId, since: TimeMs) -> Result<AgentLoad> {
+        let given = || {
+            self.assignments
+                .values()
+                .filter(|given| given.agent == agent)
+        };
+        Ok(AgentLoad {
+            visitors: given().filter(|given| given.at >= since).count() as u64,
+            last_at: given().map(|given| given.at).max(),
+        })
     }
 }

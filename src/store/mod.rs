@@ -22,6 +22,7 @@ use crate::domain::conversation::{Conversation, Pair};
 use crate::domain::ids::{AccountId, CommitNumber, ConversationId, MessageId, TimeMs};
 use crate::domain::member::Member;
 use crate::domain::message::{Dialect, Message};
+use crate::domain::service::{AgentLoad, Assignment};
 use crate::domain::token::{Token, TokenHash};
 
 /// Why a store could not do something. The text is for people.
@@ -148,6 +149,13 @@ pub trait Snapshot {
         positions: RangeInclusive<u64>,
         rows_max: usize,
     ) -> Result<Vec<Arc<Message>>>;
+    /// How many messages of a conversation whose positions lie in `positions` were sent by `account`.
+    fn count_sent(
+        &self,
+        conversation: ConversationId,
+        account: AccountId,
+        positions: RangeInclusive<u64>,
+    ) -> Result<u64>;
     /// The message to which a client gave `client_id`.
     fn message_named(
         &self,
@@ -156,4 +164,21 @@ pub trait Snapshot {
         origin: Dialect,
         client_id: &str,
     ) -> Result<Option<Arc<Message>>>;
+    /// A message by the server's id.
+    fn message(&self, id: MessageId) -> Result<Option<Arc<Message>>>;
+    /// The newest of the messages, in any conversation, to which a client gave `client_id`.
+    fn newest_message_named(
+        &self,
+        sender: AccountId,
+        origin: Dialect,
+        client_id: &str,
+    ) -> Result<Option<Arc<Message>>>;
+    /// The group that `jim` clients made under a name.
+    fn jim_group(&self, name: &str) -> Result<Option<ConversationId>>;
+    /// The accounts of agents and consultants, by number.
+    fn agents(&self) -> Result<Vec<Arc<Account>>>;
+    /// All assignments of a visitor, one for each agent, in any order.
+    fn assignments(&self, visitor: AccountId) -> Result<Vec<Assignment>>;
+    /// How many visitors an agent was given at `since` or later, and when the last one.
+    fn agent_load(&self, agent: AccountId, since: TimeMs) -> Result<AgentLoad>;
 }

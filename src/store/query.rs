@@ -1,5 +1,10 @@
 //! Answers to queries, out of the rows of any store's snapshot.
 
+mod backend;
+mod contacts;
+mod range;
+mod unread;
+
 use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -7,11 +12,11 @@ use std::sync::Arc;
 use crate::domain::account::Account;
 use crate::domain::command::{Peer, Who};
 use crate::domain::conversation::{Conversation, ConversationKind, Pair};
-use crate::domain::ids::{AccountId, ConversationId, Position};
-use crate::domain::member::{Member, ReadMark};
+use crate::domain::ids::{AccountId, ConversationId};
+use crate::domain::member::Member;
 use crate::domain::message::Message;
 use crate::domain::query::{
-    Answer, Answered, ConversationList, MessagePage, Query, Resolved, Session,
+    Answer, Answered, ConversationList, MessagePage, Query, Resolved, Session, mark,
 };
 use crate::domain::token::TokenHash;
 use crate::domain::view::{Other, View, ViewRow, group_names};
@@ -45,6 +50,7 @@ pub fn answer(snapshot: &dyn Snapshot, query: &Query) -> Result<Answered> {
             *rows_max,
             *unread_only,
         )?)),
+        Query::Backend(query) => Answer::Backend(backend::answer(snapshot, query)?),
         Query::Groups(account) => Answer::Groups(groups(snapshot, *account)?),
         Query::Session(hash) => Answer::Session(session(snapshot, *hash)?),
         Query::Resolve { account, peer } => Answer::Resolved(resolve(snapshot, *account, peer)?),
@@ -77,6 +83,41 @@ pub fn answer(snapshot: &dyn Snapshot, query: &Query) -> Result<Answered> {
                     .map(Box::new),
             )
         }
+        Query::UnreadEverywhere { account, rows_max } => {
+            let rows_max = (*rows_max).clamp(1, LIST_ROWS_MAX);
+            Answer::UnreadEverywhere(unread::everywhere(snapshot, *account, rows_max)?)
+        }
+        Query::Range {
+            account,
+            peer,
+            times,
+            slice,
+            rows_max,
+        } => {
+            let rows_max = (*rows_max).clamp(1, LIST_ROWS_MAX);
+            let found = open_page(snapshot, *account, peer)?;
+            Answer::Range(
+                found
+                    .map(|found| range::range(snapshot, found, *times, *slice, rows_max))
+                    .transpose()?
+                    .map(Box::new),
+            )
+        }
+        Query::Contacts {
+            account,
+            only,
+            rows_max,
+            messages_each,
+        } => {
+            let rows_max = (*rows_max).clamp(1, LIST_ROWS_MAX);
+            let each = (*messages_each).min(PAGE_ROWS_MAX);
+            Answer::Contacts(contacts::contacts(
+                snapshot, *account, only, rows_max, each,
+            )?)
+        }
+        Query::ContactCounts { owner, peer, since } => Answer::ContactCounts(
+            contacts::counts(snapshot, owner.as_deref(), peer, *since)?.map(Box::new),
+        ),
     };
     Ok(Answered {
         commit: snapshot.commit()?,
@@ -194,6 +235,7 @@ fn resolve(snapshot: &dyn Snapshot, asker: AccountId, peer: &Peer) -> Result<Opt
             account => account,
         },
         Peer::Conversation(id) => return resolve_conversation(snapshot, asker, *id),
+        Peer::JimGroup(name) => return Ok(snapshot.jim_group(name)?.map(Resolved::Group)),
     };
     let Some(account) = account else {
         return Ok(None);
@@ -304,20 +346,6 @@ fn unread(snapshot: &dyn Snapshot, mut page: MessagePage, rows_max: usize) -> Re
     Ok(page)
 }
 
-/// Where reading `messages` leads, which are all from others after `member`'s read position up to the last one of them, or up to
-/// `visible` when they are all that there is.
-fn mark(member: &Member, messages: &[Arc<Message>], visible: Option<Position>) -> Option<ReadMark> {
-    let position = visible.or(messages.last().map(|last| last.position))?;
-    let own = position
-        .0
-        .saturating_sub(member.read.0)
-        .saturating_sub(messages.len() as u64);
-    Some(ReadMark {
-        position,
-        own: member.sent_read + own,
-    })
-}
-
 /// How many of `messages`, from the first on, an answer can hold.
 fn count_that_fits(messages: &[Arc<Message>]) -> usize {
     let mut bytes = 0;
@@ -330,6 +358,15 @@ fn count_that_fits(messages: &[Arc<Message>]) -> usize {
             )
                 .1
         })
+        .count()
+}
+
+/// How many of `messages`, from the first on, have bodies that an answer can hold. The dialect bounds what it makes of them.
+fn count_by_bodies(messages: &[Arc<Message>]) -> usize {
+    let mut bytes = 0;
+    messages
+        .iter()
+        .take_while(|message| (bytes += message.body.len(), bytes <= ANSWER_BYTES_MAX).1)
         .count()
 }
 

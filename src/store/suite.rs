@@ -1,5 +1,6 @@
 //! What every store must do, run over each of them.
 
+mod backend;
 mod build;
 mod queries;
 mod random;
@@ -281,7 +282,10 @@ fn the_last_of_a_row_in_a_batch_counts(bench: &mut dyn Bench) {
                 snapshot.conversation(group.id).unwrap().as_ref(),
                 Some(group)
             );
-            assert_eq!(snapshot.members(group.id).unwrap(), [member.clone()]);
+            assert_eq!(
+                snapshot.members(group.id).unwrap(),
+                std::slice::from_ref(member)
+            );
             assert_eq!(
                 snapshot.tokens(account.id).unwrap(),
                 [token(1, 2, changes.len() as i64 - 1)]

@@ -15,6 +15,7 @@ use crate::domain::decide::{Numbers, Policy, decide};
 use crate::domain::event::Told;
 use crate::domain::ids::{AccountId, CommitNumber, IdGenerator, TimeMs};
 use crate::domain::needs::{Key, Row, needs};
+use crate::domain::presence::{NobodyOnline, Presence};
 use crate::domain::state::State;
 use crate::limits::{BATCH_BYTES_MAX, BATCH_COMMANDS_MAX, LOADS_PER_COMMAND_MAX};
 use crate::store::{Counters, Store, StoreError};
@@ -70,6 +71,7 @@ pub struct Released<R> {
 pub struct Writer<R> {
     store: Box<dyn Store>,
     policy: Policy,
+    presence: Box<dyn Presence + Send>,
     state: State,
     numbers: Numbers,
     /// The newest commit.
@@ -121,6 +123,7 @@ impl<R> Writer<R> {
         Writer {
             store,
             policy,
+            presence: Box::new(NobodyOnline),
             state: State::default(),
             numbers: numbers_after(counters),
             commit: counters.commit,
@@ -133,6 +136,11 @@ impl<R> Writer<R> {
             next_load: 0,
             failures: Vec::new(),
         }
+    }
+
+    /// The same writer, which asks `presence` who is online where a command depends on it.
+    pub fn with_presence(self, presence: Box<dyn Presence + Send>) -> Writer<R> {
+        Writer { presence, ..self }
     }
 
     /// The newest commit.
@@ -216,7 +224,7 @@ impl<R> Writer<R> {
             self.answer(submitted.reply_to, Err(Refusal::Failure));
             return true;
         }
-        let facts = match needs(&submitted.command, &mut self.state) {
+        let facts = match needs(&submitted.command, &mut self.state, &*self.presence) {
             Ok(facts) => facts,
             Err(_) if loads >= LOADS_PER_COMMAND_MAX => {
                 self.answer(submitted.reply_to, Err(Refusal::Busy));

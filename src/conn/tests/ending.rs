@@ -83,7 +83,7 @@ fn the_last_answer_is_written_before_a_refused_peer_that_ended_is_let_go() {
 fn a_server_that_stops_lets_idle_connections_go() {
     let mut peer = Peer::new();
     peer.draining = true;
-    peer.conn.handle_drain();
+    peer.turn(|conn, turn| conn.handle_drain(turn));
     assert_eq!(
         (peer.conn.closing(), peer.conn.cause()),
         (Closing::Now, Cause::Shutdown)
@@ -91,7 +91,7 @@ fn a_server_that_stops_lets_idle_connections_go() {
     let mut peer = Peer::new();
     peer.bytes(REFUSED_CALL);
     peer.draining = true;
-    peer.conn.handle_drain();
+    peer.turn(|conn, turn| conn.handle_drain(turn));
     assert_eq!(peer.conn.closing(), Closing::AfterOutput);
     peer.write(usize::MAX);
     assert_eq!(
@@ -105,7 +105,7 @@ fn a_server_that_stops_gives_the_answer_under_way_as_the_last() {
     let mut peer = Peer::new();
     peer.bytes(&[page("/1"), page("/2")].concat());
     peer.draining = true;
-    peer.conn.handle_drain();
+    peer.turn(|conn, turn| conn.handle_drain(turn));
     assert_eq!(peer.conn.closing(), Closing::Open);
     let first = peer.want();
     peer.fulfil(first);

@@ -129,6 +129,11 @@ impl Decoder {
         Ok((taken, event))
     }
 
+    /// Bytes that are kept of a message under way.
+    pub fn held_bytes(&self) -> usize {
+        self.message.as_deref().map_or(0, Message::held_bytes)
+    }
+
     fn close(&mut self) {
         *self = Self {
             closed: true,

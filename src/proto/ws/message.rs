@@ -54,6 +54,14 @@ impl Message {
         Ok(())
     }
 
+    /// Bytes of memory that the payload takes.
+    pub(super) fn held_bytes(&self) -> usize {
+        match &self.payload {
+            Payload::Text(text) => text.whole.capacity(),
+            Payload::Binary(bytes) => bytes.capacity(),
+        }
+    }
+
     /// Payload bytes of the current frame that are still to come.
     pub(super) fn frame_left(&self) -> u64 {
         self.frame_left

@@ -1,7 +1,7 @@
 //! The store on disk: one SQLite file in WAL mode, written by one connection and read by others.
 //!
-//! [`lock`] keeps a second server out of the data directory, [`migrate`] brings the file to the schema that [`write`] and [`read`]
-//! speak. Nothing outside this module knows of SQL.
+//! `lock` keeps a second server out of the data directory, `migrate` brings the file to the schema that `write` and `read` speak.
+//! Nothing outside this module knows of SQL.
 
 mod lock;
 mod migrate;
@@ -168,6 +168,8 @@ fn open_writer(file: &Path, durability: Durability) -> Result<Connection> {
     connection.pragma_update(None, "synchronous", synchronous)?;
     connection.pragma_update(None, "wal_autocheckpoint", int(WAL_CHECKPOINT_PAGES as u64))?;
     connection.pragma_update(None, "journal_size_limit", int(WAL_BYTES_MAX as u64))?;
+    // What is taken back is gone from the file, not only from its index.
+    connection.pragma_update(None, "secure_delete", "on")?;
     migrate::migrate(&mut connection, version)?;
     if version == 0 {
         checkpoint(&connection)?;

@@ -12,6 +12,7 @@ use crate::domain::ids::{
 };
 use crate::domain::member::Member;
 use crate::domain::message::{Dialect, Message, MessageKind};
+use crate::domain::service::{AgentLoad, Assignment};
 use crate::domain::token::{Token, TokenHash};
 use crate::store::sqlite::int;
 use crate::store::{Counters, Order, Reader, Result, Snapshot, StoreError};
@@ -56,13 +57,28 @@ const MESSAGES_NEWEST_FIRST: &str = "
 const MESSAGES_FROM_OTHERS: &str = "
     SELECT id, conversation, position, sender, at, kind, body, origin, client_id, attributes, recalled
     FROM message WHERE conversation = ?1 AND position BETWEEN ?2 AND ?3 AND sender <> ?5 ORDER BY position LIMIT ?4";
+const COUNT_SENT: &str = "
+    SELECT count(*) FROM message WHERE conversation = ?1 AND position BETWEEN ?2 AND ?3 AND sender = ?4";
 const MESSAGE_NAMED: &str = "
     SELECT id, conversation, position, sender, at, kind, body, origin, client_id, attributes, recalled
     FROM message WHERE sender = ?1 AND conversation = ?2 AND origin = ?3 AND client_id = ?4";
 
+const MESSAGE: &str = "
+    SELECT id, conversation, position, sender, at, kind, body, origin, client_id, attributes, recalled
+    FROM message WHERE id = ?1";
+const NEWEST_MESSAGE_NAMED: &str = "
+    SELECT id, conversation, position, sender, at, kind, body, origin, client_id, attributes, recalled
+    FROM message WHERE sender = ?1 AND origin = ?2 AND client_id = ?3 ORDER BY id DESC LIMIT 1";
+
+const JIM_GROUP: &str = "SELECT id FROM conversation WHERE jim_name = ?1";
+const AGENTS: &str = "SELECT id, name, created_at, nick, avatar, terminal, role FROM account WHERE role IN (1, 2) ORDER BY id";
+const ASSIGNMENTS: &str = "SELECT visitor, agent, at FROM assignment WHERE visitor = ?1";
+const AGENT_VISITORS: &str = "SELECT count(*) FROM assignment WHERE agent = ?1 AND at >= ?2";
+const AGENT_LAST: &str = "SELECT max(at) FROM assignment WHERE agent = ?1";
+
 /// Every statement here, for the test that none of them scans a table.
 #[cfg(test)]
-pub(super) const STATEMENTS: [&str; 17] = [
+pub(super) const STATEMENTS: [&str; 25] = [
     COMMIT,
     ACCOUNT_MAX,
     CONVERSATION_MAX,
@@ -79,7 +95,15 @@ pub(super) const STATEMENTS: [&str; 17] = [
     MESSAGES_OLDEST_FIRST,
     MESSAGES_NEWEST_FIRST,
     MESSAGES_FROM_OTHERS,
+    COUNT_SENT,
     MESSAGE_NAMED,
+    MESSAGE,
+    NEWEST_MESSAGE_NAMED,
+    JIM_GROUP,
+    AGENTS,
+    ASSIGNMENTS,
+    AGENT_VISITORS,
+    AGENT_LAST,
 ];
 
 /// Reads the file through a connection of its own.
@@ -241,6 +265,22 @@ impl Snapshot for SqliteSnapshot<'_> {
         self.all(MESSAGES_FROM_OTHERS, range, message)
     }
 
+    fn count_sent(
+        &self,
+        conversation: ConversationId,
+        account: AccountId,
+        positions: RangeInclusive<u64>,
+    ) -> Result<u64> {
+        let range = [
+            int(conversation.0),
+            int(*positions.start()),
+            int(*positions.end()),
+            int(account.0),
+        ];
+        let count = self.one(COUNT_SENT, range, |row| number(row, 0))?;
+        Ok(count.unwrap_or(0))
+    }
+
     fn message_named(
         &self,
         sender: AccountId,
@@ -253,6 +293,48 @@ impl Snapshot for SqliteSnapshot<'_> {
             params![int(sender.0), int(conversation.0), origin as u8, client_id],
             message,
         )
+    }
+
+    fn message(&self, id: MessageId) -> Result<Option<Arc<Message>>> {
+        self.one(MESSAGE, [int(id.0)], message)
+    }
+
+    fn newest_message_named(
+        &self,
+        sender: AccountId,
+        origin: Dialect,
+        client_id: &str,
+    ) -> Result<Option<Arc<Message>>> {
+        let key = params![int(sender.0), origin as u8, client_id];
+        self.one(NEWEST_MESSAGE_NAMED, key, message)
+    }
+
+    fn jim_group(&self, name: &str) -> Result<Option<ConversationId>> {
+        self.one(JIM_GROUP, [name], |row| Ok(ConversationId(number(row, 0)?)))
+    }
+
+    fn agents(&self) -> Result<Vec<Arc<Account>>> {
+        self.all(AGENTS, [], account)
+    }
+
+    fn assignments(&self, visitor: AccountId) -> Result<Vec<Assignment>> {
+        self.all(ASSIGNMENTS, [int(visitor.0)], |row| {
+            Ok(Assignment {
+                visitor: AccountId(number(row, 0)?),
+                agent: AccountId(number(row, 1)?),
+                at: TimeMs(row.get(2)?),
+            })
+        })
+    }
+
+    fn agent_load(&self, agent: AccountId, since: TimeMs) -> Result<AgentLoad> {
+        let agent = int(agent.0);
+        let visitors = self.one(AGENT_VISITORS, [agent, since.0], |row| number(row, 0))?;
+        let last_at = self.one(AGENT_LAST, [agent], |row| row.get::<_, Option<i64>>(0))?;
+        Ok(AgentLoad {
+            visitors: visitors.unwrap_or(0),
+            last_at: last_at.flatten().map(TimeMs),
+        })
     }
 }
 

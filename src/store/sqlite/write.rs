@@ -8,6 +8,7 @@ use crate::domain::conversation::{Conversation, ConversationKind};
 use crate::domain::ids::CommitNumber;
 use crate::domain::member::Member;
 use crate::domain::message::Message;
+use crate::domain::service::Assignment;
 use crate::domain::token::{Token, TokenHash};
 use crate::store::sqlite::int;
 use crate::store::{Result, StoreError};
@@ -46,9 +47,12 @@ const PUT_MESSAGE: &str = "
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
     ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, body = excluded.body, attributes = excluded.attributes, recalled = excluded.recalled";
 
+const PUT_ASSIGNMENT: &str = "
+    INSERT INTO assignment (visitor, agent, at) VALUES (?1, ?2, ?3) ON CONFLICT (visitor, agent) DO UPDATE SET at = excluded.at";
+
 /// Every statement here, for the test that none of them scans a table.
 #[cfg(test)]
-pub(super) const STATEMENTS: [&str; 8] = [
+pub(super) const STATEMENTS: [&str; 9] = [
     ADVANCE,
     PUT_ACCOUNT,
     PUT_TOKEN,
@@ -57,6 +61,7 @@ pub(super) const STATEMENTS: [&str; 8] = [
     PUT_GROUP,
     PUT_MEMBER,
     PUT_MESSAGE,
+    PUT_ASSIGNMENT,
 ];
 
 /// Stores `effects` as commit `number`, all or none.
@@ -89,6 +94,7 @@ struct Batch<'a> {
     conversations: Vec<&'a Conversation>,
     members: Vec<&'a Member>,
     messages: Vec<&'a Message>,
+    assignments: Vec<&'a Assignment>,
 }
 
 impl<'a> Batch<'a> {
@@ -101,7 +107,8 @@ impl<'a> Batch<'a> {
                 Effect::TokenEnded(token) => batch.tokens.push((token.hash, None)),
                 Effect::Conversation(conversation) => batch.conversations.push(conversation),
                 Effect::Member(member) => batch.members.push(member),
-                Effect::Append(message) => batch.messages.push(message),
+                Effect::Append(message) | Effect::Recall(message) => batch.messages.push(message),
+                Effect::Assign(assignment) => batch.assignments.push(assignment),
             }
         }
         keep_last(&mut batch.accounts, |account| account.id);
@@ -111,6 +118,7 @@ impl<'a> Batch<'a> {
             (member.account, member.conversation)
         });
         keep_last(&mut batch.messages, |message| message.id);
+        keep_last(&mut batch.assignments, |given| (given.visitor, given.agent));
         batch
     }
 
@@ -129,7 +137,10 @@ impl<'a> Batch<'a> {
             .try_for_each(|member| put_member(transaction, member))?;
         self.messages
             .iter()
-            .try_for_each(|message| put_message(transaction, message))
+            .try_for_each(|message| put_message(transaction, message))?;
+        self.assignments
+            .iter()
+            .try_for_each(|assignment| put_assignment(transaction, assignment))
     }
 }
 
@@ -231,5 +242,13 @@ fn put_message(transaction: &Transaction<'_>, message: &Message) -> Result<()> {
         message.attributes.as_deref(),
         message.recalled,
     ])?;
+    Ok(())
+}
+
+fn put_assignment(transaction: &Transaction<'_>, assignment: &Assignment) -> Result<()> {
+    let (visitor, agent) = (int(assignment.visitor.0), int(assignment.agent.0));
+    transaction
+        .prepare_cached(PUT_ASSIGNMENT)?
+        .execute([visitor, agent, assignment.at.0])?;
     Ok(())
 }

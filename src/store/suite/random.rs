@@ -1,5 +1,6 @@
 //! Random commands: what they do is committed to both stores, which must then agree with each other and with a plain count.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -308,6 +309,7 @@ impl World {
                 compare_rows(memory, sqlite);
                 compare_answers(memory, sqlite);
             });
+            lists_are_those_of_the_view(memory);
             recount(memory);
         });
     }
@@ -391,6 +393,10 @@ fn compare_answers(memory: &dyn Snapshot, sqlite: &dyn Snapshot) {
         assert_eq!(memory.commit, sqlite.commit);
         match (memory.answer, sqlite.answer) {
             (Answer::View(memory), Answer::View(sqlite)) => assert_eq!(memory, sqlite),
+            (Answer::Conversations(memory), Answer::Conversations(sqlite)) => {
+                assert_eq!(memory, sqlite);
+            }
+            (Answer::Groups(memory), Answer::Groups(sqlite)) => assert_eq!(memory, sqlite),
             (Answer::Session(memory), Answer::Session(sqlite)) => assert_eq!(memory, sqlite),
             (Answer::Resolved(memory), Answer::Resolved(sqlite)) => assert_eq!(memory, sqlite),
             (Answer::History(memory), Answer::History(sqlite)) => assert_eq!(memory, sqlite),
@@ -403,6 +409,14 @@ fn compare_answers(memory: &dyn Snapshot, sqlite: &dyn Snapshot) {
     }
     for account in every_account() {
         same(Query::View(account));
+        same(Query::Groups(account));
+        for (rows_max, unread_only) in [(100, false), (2, false), (100, true)] {
+            same(Query::Conversations {
+                account,
+                rows_max,
+                unread_only,
+            });
+        }
         let accounts = every_account().map(|id| Peer::Account(Who::Id(id)));
         let names = every_name().flat_map(|name| {
             [
@@ -432,6 +446,38 @@ fn compare_answers(memory: &dyn Snapshot, sqlite: &dyn Snapshot) {
                     peer: peer.clone(),
                     rows_max,
                 });
+            }
+        }
+    }
+}
+
+/// Lists are those of a view, cut short.
+fn lists_are_those_of_the_view(snapshot: &dyn Snapshot) {
+    for account in every_account() {
+        let found = |query| answer(snapshot, &query).unwrap().answer;
+        let Answer::View(view) = found(Query::View(account)) else {
+            panic!("not a view");
+        };
+        let Answer::Groups(groups) = found(Query::Groups(account)) else {
+            panic!("not groups");
+        };
+        assert!(view.groups().collect::<BTreeSet<_>>().iter().eq(&groups));
+        for (rows_max, unread_only) in [(100, false), (1, true), (2, false)] {
+            let query = Query::Conversations {
+                account,
+                rows_max,
+                unread_only,
+            };
+            let Answer::Conversations(list) = found(query) else {
+                panic!("not a list");
+            };
+            let rows = view.rows().unwrap();
+            let rows = rows.filter(|row| !unread_only || row.unread() > 0);
+            assert!(rows.take(rows_max).eq(&list.rows));
+            let names = view.group_names();
+            for row in &list.rows {
+                let id = row.conversation.id;
+                assert_eq!(list.group_names.get(&id), names.get(&id));
             }
         }
     }

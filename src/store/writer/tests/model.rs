@@ -29,7 +29,9 @@ impl Said {
         match reply {
             Reply::Done => Said::Done,
             Reply::Account(account) => Said::Account(account.id.0, account.profile.clone()),
-            Reply::Sent { message, repeated } => Said::Sent {
+            Reply::Sent {
+                message, repeated, ..
+            } => Said::Sent {
                 conversation: message.conversation.0,
                 position: message.position.0,
                 repeated: *repeated,
@@ -221,7 +223,7 @@ impl Model {
         let talk = self.talk(id)?;
         match talk.pair {
             None => Ok(talk),
-            Some(_) => Err(Refusal::NoSuchConversation),
+            Some(_) => Err(Refusal::NotAGroup),
         }
     }
 
@@ -316,6 +318,7 @@ impl Model {
         }
         let other = match &send.to {
             Peer::Conversation(id) => return self.say(id.0, send),
+            Peer::JimGroup(_) => return Err(Refusal::NoSuchConversation),
             Peer::Account(who) => self.account(who, policy)?,
             Peer::Shown(name) => match (self.id_of(name), self.shown(from, name)) {
                 (None, Some(group)) => return self.say(group, send),

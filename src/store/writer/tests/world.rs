@@ -255,6 +255,7 @@ impl World {
             if let Ok(Reply::Sent {
                 message,
                 repeated: false,
+                ..
             }) = reply
             {
                 self.rising.check(message.id);
