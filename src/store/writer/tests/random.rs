@@ -5,10 +5,11 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::world::{Follower, POLICY, World};
-use crate::domain::account::Profile;
-use crate::domain::command::{Command, GroupAbout, Peer, Send, Who};
+use crate::domain::account::{Profile, ServiceRole};
+use crate::domain::backend::{Relay, RelayTo};
+use crate::domain::command::{Command, GroupAbout, Peer, Recall, Send, Who};
 use crate::domain::decide::Policy;
-use crate::domain::ids::{AccountId, ConversationId, Position};
+use crate::domain::ids::{AccountId, ConversationId, Position, TimeMs};
 use crate::domain::member::ReadMark;
 use crate::domain::message::{Dialect, MessageKind};
 use crate::domain::token::TokenHash;
@@ -33,6 +34,8 @@ pub(super) enum Step {
     Look(u64, u64, usize),
     /// Uses a mark that was taken, perhaps long ago and perhaps again.
     Read(u64, usize),
+    /// The same with several at once.
+    ReadAll(usize, usize),
     Expect(usize, u64),
     ReadView(usize, usize),
     Arrive(usize, usize),
@@ -127,6 +130,73 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// What the model does not know.
+fn further() -> impl Strategy<Value = Command> {
+    let account = || (2..7_u64).prop_map(AccountId);
+    let text = || "[a-z]{0,2}".prop_map(Arc::<str>::from);
+    let jim_group = || prop::sample::select(&GROUP_NAMES[..]).prop_map(Arc::<str>::from);
+    let role =
+        prop::sample::select(&[None, Some(ServiceRole::Visitor), Some(ServiceRole::Agent)][..]);
+    let profile = (text(), role).prop_map(|(nick, role)| Profile {
+        nick,
+        role,
+        ..Profile::default()
+    });
+    let relay_to = prop_oneof![
+        who().prop_map(RelayTo::Account),
+        conversation().prop_map(|id| RelayTo::Conversation { id, other: None }),
+    ];
+    let client_id = || prop::sample::select(&["1", "2"][..]).prop_map(Arc::<str>::from);
+    let jim_send = (account(), jim_group(), client_id()).prop_map(|(from, name, client_id)| {
+        let to = Peer::JimGroup(name);
+        message(from.0, to, 0, Dialect::Jim, Some(&client_id))
+    });
+    let peer = prop_oneof![
+        jim_group().prop_map(Peer::JimGroup),
+        conversation().prop_map(Peer::Conversation)
+    ];
+    prop_oneof![
+        1 => (name(), 0..200_u8, profile).prop_map(|(name, token, profile)| Command::BindToken {
+            name: Arc::from(name),
+            token: TokenHash([token; 16]),
+            profile,
+        }),
+        2 => (account(), who()).prop_map(|(account, other)| Command::MakeContact { account, other }),
+        2 => account().prop_map(|visitor| Command::Assign { visitor, since: TimeMs(0) }),
+        3 => (account(), jim_group()).prop_map(|(account, name)| Command::JoinNamed { account, name }),
+        2 => (account(), peer).prop_map(|(account, group)| Command::Leave { account, group }),
+        2 => jim_send,
+        3 => (who(), relay_to, prop::option::of(client_id())).prop_map(|(from, to, client_id)| {
+            Command::Relay(Box::new(Relay {
+                from,
+                to,
+                kind: MessageKind::Text,
+                body: Arc::from("relayed"),
+                origin: Dialect::Conv,
+                client_id,
+            }))
+        }),
+        2 => (account(), client_id()).prop_map(|(account, client_id)| Command::Recall(Recall {
+            account,
+            client_id,
+            origin: Dialect::Jim,
+            message: None,
+            said: None,
+        })),
+        2 => (who(), text(), text()).prop_map(|(who, nick, avatar)| Command::SetCard { who, nick, avatar }),
+        6 => (conversation(), who(), text()).prop_map(|(group, who, alias)| Command::SetAlias { group, who, alias }),
+    ]
+}
+
+fn further_steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        4 => step(),
+        3 => (0..3_u64, further()).prop_map(|(lane, command)| Step::Do(lane, command)),
+        1 => (0..16_usize, 1..4_usize).prop_map(|(from, count)| Step::ReadAll(from, count)),
+    ];
+    prop::collection::vec(step, 1..160)
+}
+
 fn steps(count: usize) -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step(), 1..count)
 }
@@ -202,6 +272,25 @@ impl Play {
                     );
                 }
             }
+            Step::ReadAll(from, count) => {
+                let mut marks = self.marks.iter().cycle().skip(from).take(count).peekable();
+                let Some((account, ..)) = marks.peek().copied().copied() else {
+                    return;
+                };
+                let mut own: Vec<(ConversationId, ReadMark)> = marks
+                    .filter(|(other, ..)| *other == account)
+                    .map(|(_, conversation, mark)| (*conversation, *mark))
+                    .collect();
+                own.sort_by_key(|(conversation, _)| *conversation);
+                own.dedup_by_key(|(conversation, _)| *conversation);
+                world.submit(
+                    1,
+                    Command::ReadAll {
+                        account,
+                        marks: own,
+                    },
+                );
+            }
             Step::Expect(desk, account) => world.desks[desk].expect(AccountId(account)),
             Step::ReadView(desk, place) => world.read_view(desk, place),
             Step::Arrive(desk, place) => world.arrive(desk, place),
@@ -229,13 +318,18 @@ impl Play {
         self.world.commit(false);
     }
 
-    fn finish(mut self) {
+    fn end(&mut self) {
         let world = &mut self.world;
         world.settle();
         world.commit(false);
         for desk in 0..DESKS {
             world.drain(desk, usize::MAX);
         }
+    }
+
+    fn finish(mut self) {
+        self.end();
+        let world = &mut self.world;
         world.check_queries();
         for (place, token) in self.tokens.iter().enumerate() {
             let query = crate::domain::query::Query::Session(*token);
@@ -262,6 +356,22 @@ proptest! {
         play.begin();
         steps.into_iter().for_each(|step| play.step(step));
         play.finish();
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn views_follow_every_command(
+        steps in further_steps(),
+        cache_bytes_max in prop::sample::select(&[0, STATE_CACHE_BYTES_MAX][..]),
+    ) {
+        let mut play = Play::new(POLICY, cache_bytes_max);
+        play.begin();
+        play.world.has_model = false;
+        steps.into_iter().for_each(|step| play.step(step));
+        play.end();
     }
 }
 
