@@ -10,7 +10,9 @@
 
 pub mod auth;
 pub mod buyer;
+pub mod conversation_id;
 pub mod echo;
+pub mod jim;
 pub mod json;
 pub mod kinds;
 pub mod params;
@@ -49,12 +51,13 @@ pub struct Route {
 
 /// The call at `path`, which begins with one slash for each that is repeated.
 pub fn route(path: &str) -> Option<&'static Route> {
-    buyer::routes::route(path)
+    buyer::routes::route(path).or_else(|| jim::routes::route(path))
 }
 
 /// Every call of every dialect, for the metrics.
 pub fn routes() -> impl Iterator<Item = &'static Route> {
-    buyer::routes::ROUTES.iter().map(|(_, route)| route)
+    let routes = buyer::routes::ROUTES.iter().chain(jim::routes::ROUTES);
+    routes.map(|(_, route)| route)
 }
 
 /// What an operator has settled for the dialects.
@@ -74,6 +77,8 @@ pub struct Settings {
     pub open_directory: bool,
     /// How long a token lives without use, in milliseconds.
     pub token_idle_ms_max: i64,
+    /// The field of a JSON object that plain text is wrapped in for `jim`; `None` leaves it as it is.
+    pub jim_text_field: Option<String>,
 }
 
 /// An application that may hand out identities.
@@ -219,6 +224,8 @@ pub enum Outcome {
 pub enum Call {
     /// Of the buyer dialect.
     Buyer(buyer::Waiting),
+    /// Of the jim dialect.
+    Jim(jim::Waiting),
 }
 
 impl Call {
@@ -226,6 +233,7 @@ impl Call {
     pub fn resume(self, outcome: Outcome, context: &mut Context<'_>) -> Step {
         match self {
             Call::Buyer(call) => call.resume(outcome, context),
+            Call::Jim(call) => call.resume(outcome, context),
         }
     }
 }
