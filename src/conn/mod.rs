@@ -24,6 +24,7 @@ use http::Http;
 use ws::{EncodedPush, Ws, close_socket};
 
 use crate::dialect::echo::Echo;
+use crate::dialect::jim::Jim;
 use crate::dialect::socket::Presence;
 use crate::dialect::{Ask, Outcome, Route, Settings};
 use crate::domain::desk::{Desk, SessionMemo};
@@ -172,12 +173,14 @@ pub enum Closing {
 enum Protocol {
     Http(Http),
     Echo(Box<Ws<Echo>>),
+    Jim(Box<Ws<Jim>>),
 }
 
 /// What an event means on the wire, made once for all sockets of each dialect.
 #[derive(Debug, Default)]
 pub struct EncodedPushes {
     echo: EncodedPush,
+    jim: EncodedPush,
 }
 
 /// The parts of a connection that its protocol works on.
@@ -333,7 +336,11 @@ impl Conn {
             (Protocol::Echo(ws), Delivered::Outcome(outcome)) => {
                 ws.handle_outcome(call, outcome, &mut side)
             }
+            (Protocol::Jim(ws), Delivered::Outcome(outcome)) => {
+                ws.handle_outcome(call, outcome, &mut side)
+            }
             (Protocol::Echo(_), Delivered::Page(_)) => {}
+            (Protocol::Jim(_), Delivered::Page(_)) => {}
         }
         if self.has_unparsed_work(turn.http) {
             self.resume(turn);
@@ -351,6 +358,7 @@ impl Conn {
         match protocol {
             Protocol::Http(_) => {}
             Protocol::Echo(ws) => ws.handle_event(event, &mut pushes.echo, &mut side),
+            Protocol::Jim(ws) => ws.handle_event(event, &mut pushes.jim, &mut side),
         }
         self.update_deadline(turn);
     }
@@ -360,6 +368,7 @@ impl Conn {
         match &self.protocol {
             Protocol::Http(_) => None,
             Protocol::Echo(ws) => ws.account(),
+            Protocol::Jim(ws) => ws.account(),
         }
     }
 
@@ -386,6 +395,7 @@ impl Conn {
         match protocol {
             Protocol::Http(http) => http.handle_timeout(has_unparsed, &mut side),
             Protocol::Echo(ws) => ws.handle_timeout(&mut side),
+            Protocol::Jim(ws) => ws.handle_timeout(&mut side),
         }
         self.update_deadline(turn);
     }
@@ -402,6 +412,12 @@ impl Conn {
                 Cause::Shutdown,
                 &mut side,
             ),
+            Protocol::Jim(_) => close_socket(
+                close::GOING_AWAY,
+                "the server stops",
+                Cause::Shutdown,
+                &mut side,
+            ),
         }
         self.close_if_written();
         self.update_deadline(turn);
@@ -412,6 +428,7 @@ impl Conn {
         match &self.protocol {
             Protocol::Http(http) => http.held_bytes(),
             Protocol::Echo(ws) => ws.held_bytes(),
+            Protocol::Jim(ws) => ws.held_bytes(),
         }
     }
 
@@ -421,6 +438,7 @@ impl Conn {
         match protocol {
             Protocol::Http(http) => http.refuse_body(&mut side),
             Protocol::Echo(ws) => ws.refuse_body(&mut side),
+            Protocol::Jim(ws) => ws.refuse_body(&mut side),
         }
         self.update_deadline(turn);
     }
@@ -494,6 +512,7 @@ impl Conn {
         let is_free = match &self.protocol {
             Protocol::Http(http) => !http.is_waiting(),
             Protocol::Echo(ws) => !ws.is_full(),
+            Protocol::Jim(ws) => !ws.is_full(),
         };
         is_free && self.outbox.len() < http.outbox_bytes_max
     }
@@ -507,6 +526,7 @@ impl Conn {
             let parsed = match protocol {
                 Protocol::Http(http) => http.parse(rest, &mut side),
                 Protocol::Echo(ws) => ws.parse(rest, &mut side),
+                Protocol::Jim(ws) => ws.parse(rest, &mut side),
             };
             taken += parsed.taken;
             self.starved = parsed.starved;
@@ -522,6 +542,7 @@ impl Conn {
         let is_waiting = match &self.protocol {
             Protocol::Http(http) => http.is_waiting(),
             Protocol::Echo(ws) => ws.is_waiting(),
+            Protocol::Jim(ws) => ws.is_waiting(),
         };
         let is_all_handled = !is_waiting && (self.unparsed.is_empty() || self.starved);
         if self.ended && self.closing == Closing::Open && is_all_handled {
@@ -549,6 +570,7 @@ impl Conn {
                 http.deadline_ms(!self.unparsed.is_empty(), turn)
             }
             (Protocol::Echo(ws), Closing::Open) => ws.deadline_ms(turn),
+            (Protocol::Jim(ws), Closing::Open) => ws.deadline_ms(turn),
         };
     }
 }
