@@ -67,6 +67,7 @@ impl Peer {
             upload_bytes_max: 100_000,
             open_directory: true,
             token_idle_ms_max: 1_000_000,
+            jim_text_field: None,
         };
         Peer {
             conn: Conn::new(0, &http),
