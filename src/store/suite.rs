@@ -3,6 +3,7 @@
 mod build;
 mod queries;
 mod random;
+mod service;
 
 use std::sync::Arc;
 

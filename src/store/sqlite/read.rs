@@ -66,7 +66,7 @@ const MESSAGE: &str = "
     FROM message WHERE id = ?1";
 const NEWEST_MESSAGE_NAMED: &str = "
     SELECT id, conversation, position, sender, at, kind, body, origin, client_id, attributes, recalled
-    FROM message WHERE sender = ?1 AND origin = ?2 AND client_id = ?3 ORDER BY id DESC LIMIT 1";
+    FROM message WHERE id = (SELECT max(id) FROM message WHERE sender = ?1 AND origin = ?2 AND client_id = ?3)";
 
 const JIM_GROUP: &str = "SELECT id FROM conversation WHERE jim_name = ?1";
 const AGENTS: &str = "SELECT id, name, created_at, nick, avatar, terminal, role FROM account WHERE role IN (1, 2) ORDER BY id";
