@@ -205,8 +205,6 @@ pub const WS_MESSAGE_BYTES_MAX: usize = 1024 * 1024;
 pub const WS_FRAGMENTS_MAX: u32 = 64 * 1024;
 /// Longest payload of a WebSocket control frame in bytes (RFC 6455 §5.5). Past it: close 1002.
 pub const WS_CONTROL_BYTES_MAX: usize = 125;
-/// Shortest WebSocket message in bytes that is worth compressing.
-pub const WS_DEFLATE_BYTES_MIN: usize = 64;
 /// What a compressor keeps of its output buffer between messages, in bytes.
 pub const WS_DEFLATE_SCRATCH_BYTES_MAX: usize = 64 * 1024;
 
@@ -218,6 +216,24 @@ pub const RECALL_MS_MAX: i64 = 2 * 60 * 1_000;
 pub const QUERY_CHUNK_ROWS: usize = 64;
 /// Most messages of a WebSocket connection that wait for their answers; then it is not read.
 pub const SOCKET_CALLS_MAX: usize = 32;
+/// Longest message of `/echo` in bytes: the longest of the conformance suites.
+pub const ECHO_MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Most members that `conv` shows of a conversation in a list of conversations.
+pub const CONV_USERS_MAX: usize = 500;
+/// Longest address of a picture that `conv` takes for an account or a group, in bytes.
+pub const CONV_IMAGE_BYTES_MAX: usize = 2 * 1024;
+/// Longest description that `conv` takes for a group, in bytes.
+pub const CONV_DESCRIPTION_BYTES_MAX: usize = 4 * 1024;
+/// What the body of a `conv` call may hold besides a message.
+pub const CONV_REST_BYTES_MAX: usize = 32 * 1024;
+/// Longest body of a `conv` call that names members, in bytes: the names of a group and room for the rest. Past it: 413.
+pub const CONV_MEMBERS_BODY_BYTES_MAX: usize = 1024 * 1024;
+
+const _: () = assert!(
+    CONV_MEMBERS_BODY_BYTES_MAX
+        >= GROUP_MEMBERS_MAX * (NAME_BYTES_MAX + "\"\", ".len()) + CONV_REST_BYTES_MAX
+);
+
 /// How deep objects and arrays of a client's message may lie in one another. Past it the message is malformed.
 pub const JSON_DEPTH_MAX: usize = 64;
 /// Longest `extras` of a message, in bytes of compact JSON.

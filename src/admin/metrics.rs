@@ -141,10 +141,14 @@ labels! {
         Done = "done";
         /// No account has that name or number, and none may be created.
         NoSuchAccount = "no_such_account";
-        /// No conversation has that number, or it is of the wrong kind.
+        /// No conversation has that number.
         NoSuchConversation = "no_such_conversation";
+        /// The conversation is not a group.
+        NotAGroup = "not_a_group";
         /// The account is not a member.
         NotAMember = "not_a_member";
+        /// The conversation is one with another account than the one that was named.
+        OtherPeer = "other_peer";
         /// The name cannot be an account's.
         BadName = "bad_name";
         /// A message to oneself.

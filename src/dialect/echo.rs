@@ -4,6 +4,7 @@ use crate::dialect::socket::{Endpoint, SocketContext, SocketStep, Turnstile};
 use crate::dialect::{Outcome, Settings};
 use crate::domain::event::Event;
 use crate::domain::ids::AccountId;
+use crate::limits::ECHO_MESSAGE_BYTES_MAX;
 
 /// An echo on a WebSocket.
 #[derive(Debug)]
@@ -16,6 +17,7 @@ pub enum Never {}
 impl Endpoint for Echo {
     type Incoming = ();
     type Call = Never;
+    const MESSAGE_BYTES_MAX: Option<usize> = Some(ECHO_MESSAGE_BYTES_MAX);
 
     fn open(_query: Option<&str>, _context: &mut SocketContext<'_>) -> (Echo, SocketStep<Never>) {
         (Echo, SocketStep::Done)

@@ -10,6 +10,7 @@
 
 pub mod auth;
 pub mod buyer;
+pub mod conv;
 pub mod conversation_id;
 pub mod echo;
 pub mod jim;
@@ -51,13 +52,19 @@ pub struct Route {
 
 /// The call at `path`, which begins with one slash for each that is repeated.
 pub fn route(path: &str) -> Option<&'static Route> {
-    buyer::routes::route(path).or_else(|| jim::routes::route(path))
+    let buyer = buyer::routes::route(path);
+    buyer
+        .or_else(|| conv::routes::route(path))
+        .or_else(|| jim::routes::route(path))
 }
 
 /// Every call of every dialect, for the metrics.
 pub fn routes() -> impl Iterator<Item = &'static Route> {
-    let routes = buyer::routes::ROUTES.iter().chain(jim::routes::ROUTES);
-    routes.map(|(_, route)| route)
+    let all = buyer::routes::ROUTES
+        .iter()
+        .chain(conv::routes::ROUTES)
+        .chain(jim::routes::ROUTES);
+    all.map(|(_, route)| route)
 }
 
 /// What an operator has settled for the dialects.
@@ -224,6 +231,8 @@ pub enum Outcome {
 pub enum Call {
     /// Of the buyer dialect.
     Buyer(buyer::Waiting),
+    /// Of the conv dialect.
+    Conv(conv::Waiting),
     /// Of the jim dialect.
     Jim(jim::Waiting),
 }
@@ -233,6 +242,7 @@ impl Call {
     pub fn resume(self, outcome: Outcome, context: &mut Context<'_>) -> Step {
         match self {
             Call::Buyer(call) => call.resume(outcome, context),
+            Call::Conv(call) => call.resume(outcome, context),
             Call::Jim(call) => call.resume(outcome, context),
         }
     }

@@ -66,6 +66,9 @@ pub trait Endpoint: Sized {
     /// A message's handling that waits for something.
     type Call;
 
+    /// Longest message in bytes, where it is not the operator's to say.
+    const MESSAGE_BYTES_MAX: Option<usize> = None;
+
     /// Begins a connection whose handshake asked for `query`.
     fn open(query: Option<&str>, context: &mut SocketContext<'_>)
     -> (Self, SocketStep<Self::Call>);

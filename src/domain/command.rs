@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::domain::account::{Account, Profile};
+use crate::domain::backend::Relay;
 use crate::domain::conversation::Conversation;
 use crate::domain::ids::{AccountId, ConversationId, MessageId, TimeMs};
 use crate::domain::member::{Member, ReadMark};
@@ -32,6 +33,8 @@ pub enum Command {
     },
     /// Stores a message and delivers it.
     Send(Send),
+    /// Stores a message that a back end sends for an account, and delivers it.
+    Relay(Box<Relay>),
     /// Moves the read position of an account.
     Read {
         /// Whose.
@@ -118,6 +121,24 @@ pub enum Command {
         /// Where and up to where.
         marks: Vec<(ConversationId, ReadMark)>,
     },
+    /// Sets how an account is shown to people and leaves the rest of its profile, creating the account if need be.
+    SetCard {
+        /// Whose.
+        who: Who,
+        /// The name shown to people, or empty.
+        nick: Arc<str>,
+        /// URL of a picture, or empty.
+        avatar: Arc<str>,
+    },
+    /// Sets how a group calls one of its members.
+    SetAlias {
+        /// The group.
+        group: ConversationId,
+        /// The member.
+        who: Who,
+        /// What it is called there, or empty.
+        alias: Arc<str>,
+    },
 }
 
 impl Command {
@@ -127,6 +148,7 @@ impl Command {
             Command::Send(send) => {
                 send.body.len() + send.attributes.as_ref().map_or(0, |text| text.len())
             }
+            Command::Relay(relay) => size_of::<Relay>() + relay.body.len(),
             Command::CreateGroup { members, .. }
             | Command::AddMembers { members, .. }
             | Command::RemoveMembers { members, .. } => members.iter().map(Who::bytes).sum(),
@@ -241,10 +263,14 @@ pub enum Reply {
 pub enum Refusal {
     /// No account has that name or number, and none may be created.
     NoSuchAccount,
-    /// No conversation has that number, or it is of the wrong kind.
+    /// No conversation has that number.
     NoSuchConversation,
+    /// The conversation is not a group.
+    NotAGroup,
     /// The account is not a member.
     NotAMember,
+    /// The conversation is one with another account than the one that was named.
+    OtherPeer,
     /// The name cannot be an account's.
     BadName,
     /// A message to oneself.

@@ -1,5 +1,6 @@
 //! What commands do: from what they look at to effects, events and a reply, or a refusal. Pure, and without effect when it refuses.
 
+mod backend;
 mod group;
 mod recall;
 mod service;
@@ -117,6 +118,9 @@ impl Deciding<'_> {
                 let sender = sender.ok_or(Refusal::NoSuchAccount)?;
                 self.send(send, sender, place)?
             }
+            (Command::Relay(relay), Facts::Relay { sender, place }) => {
+                self.relay(relay, sender, place)?
+            }
             (
                 Command::Read { mark, .. },
                 Facts::Read {
@@ -201,6 +205,20 @@ impl Deciding<'_> {
                     self.read(*mark, conversation, member)?;
                 }
                 Reply::Done
+            }
+            (Command::SetCard { nick, avatar, .. }, Facts::Profile(named)) => {
+                self.set_card(named, nick, avatar)?
+            }
+            (
+                Command::SetAlias { alias, .. },
+                Facts::Members {
+                    conversation,
+                    mut members,
+                    ..
+                },
+            ) => {
+                let member = members.pop().and_then(|(_, member)| member);
+                self.set_alias(conversation, member, alias)?
             }
             _ => return Err(Refusal::Failure),
         })
@@ -488,9 +506,7 @@ impl Deciding<'_> {
         members: Vec<(Named, Option<Member>)>,
         name_taken: bool,
     ) -> Result<Reply, Refusal> {
-        let conversation = group
-            .filter(|group| group.group().is_some())
-            .ok_or(Refusal::NoSuchConversation)?;
+        let conversation = group.ok_or(Refusal::NoSuchConversation)?;
         let id = conversation.id;
         self.join(conversation, members, name_taken)?;
         Ok(Reply::Group(id))
@@ -504,7 +520,7 @@ impl Deciding<'_> {
         mut name_taken: bool,
     ) -> Result<(), Refusal> {
         let ConversationKind::Group(group) = &mut conversation.kind else {
-            return Err(Refusal::NoSuchConversation);
+            return Err(Refusal::NotAGroup);
         };
         let group = Arc::make_mut(group);
         let mut created: Vec<Arc<Account>> = Vec::new();
@@ -581,7 +597,7 @@ impl Deciding<'_> {
         let id = conversation.id;
         let head = conversation.head.position;
         let ConversationKind::Group(group) = &mut conversation.kind else {
-            return Err(Refusal::NoSuchConversation);
+            return Err(Refusal::NotAGroup);
         };
         let group = Arc::make_mut(group);
         let mut left: Vec<(Member, u64)> = Vec::new();

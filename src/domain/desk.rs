@@ -299,6 +299,7 @@ impl Desk {
             Event::TokenEnded(_) | Event::Announced(_) | Event::Recalled(_) => return,
             Event::Read { .. }
             | Event::ContactMade(_)
+            | Event::AliasChanged { .. }
             | Event::AccountCreated(_)
             | Event::ProfileChanged(_) => None,
         };

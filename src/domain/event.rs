@@ -21,6 +21,11 @@ pub enum Event {
         /// How many messages that were unread are read.
         cleared: u64,
     },
+    /// A group calls a member by another name.
+    AliasChanged {
+        /// The member's part in the group.
+        member: Member,
+    },
     /// Somebody became a member of a group.
     Joined {
         /// The group.

@@ -2,9 +2,11 @@
 //!
 //! Reading order: [`ids`], [`account`], [`conversation`], [`member`], [`message`], [`token`], [`service`], [`presence`]; then what is asked of them, [`command`]
 //! and [`query`], and what is told, [`event`]; then the functions, [`needs`] (which rows a command looks at), [`decide`] (what it
-//! does) and [`state`] (where it is applied); last what shards keep in memory, [`view`] and [`desk`].
+//! does) and [`state`] (where it is applied); last what shards keep in memory, [`view`] and [`desk`]. [`backend`] is what a
+//! program does on behalf of accounts.
 
 pub mod account;
+pub mod backend;
 pub mod cache;
 pub mod command;
 pub mod conversation;

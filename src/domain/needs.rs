@@ -1,5 +1,7 @@
 //! Which rows a command looks at: gathered from what the writer has in memory, or named so that a reader can load them.
 
+mod relay;
+
 use std::sync::Arc;
 
 use crate::domain::account::Account;
@@ -131,6 +133,13 @@ pub enum Facts {
         /// Where to.
         place: Place,
     },
+    /// For [`Command::Relay`].
+    Relay {
+        /// The sender.
+        sender: Named,
+        /// Where to.
+        place: Place,
+    },
     /// For [`Command::Read`].
     Read {
         /// The conversation.
@@ -147,7 +156,7 @@ pub enum Facts {
         /// Whether an account has the group's name.
         name_taken: bool,
     },
-    /// For [`Command::AddMembers`] and [`Command::RemoveMembers`].
+    /// For [`Command::AddMembers`], [`Command::RemoveMembers`] and, with one, [`Command::SetAlias`].
     Members {
         /// The group.
         conversation: Option<Conversation>,
@@ -156,7 +165,7 @@ pub enum Facts {
         /// Whether an account has the group's name.
         name_taken: bool,
     },
-    /// For [`Command::SetProfile`].
+    /// For [`Command::SetProfile`] and [`Command::SetCard`].
     Profile(Named),
     /// For [`Command::BindToken`].
     BindToken {
@@ -301,6 +310,7 @@ impl Gather<'_> {
                 self.want(found).map(Facts::Token)
             }
             Command::Send(send) => self.send(send),
+            Command::Relay(relay) => self.relay(relay),
             Command::Read {
                 account,
                 conversation,
@@ -329,7 +339,10 @@ impl Gather<'_> {
             Command::AddMembers { group, members } | Command::RemoveMembers { group, members } => {
                 self.members(*group, members)
             }
-            Command::SetProfile { who, .. } => self.named(who).map(Facts::Profile),
+            Command::SetProfile { who, .. } | Command::SetCard { who, .. } => {
+                self.named(who).map(Facts::Profile)
+            }
+            Command::SetAlias { group, who, .. } => self.members(*group, std::slice::from_ref(who)),
             Command::BindToken { name, token, .. } => self.bind_token(name, *token),
             Command::MakeContact { account, other } => {
                 let found = self.state.account(*account);
@@ -469,10 +482,7 @@ impl Gather<'_> {
         self.want(found)
     }
 
-    #[expect(
-        clippy::type_complexity,
-        reason = "the outer layer says whether it is in memory, the inner whether it exists"
-    )]
+    /// In each the outer layer says whether it is in memory, the inner whether it exists.
     fn part(
         &mut self,
         conversation: ConversationId,

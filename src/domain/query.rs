@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::domain::account::Account;
-use crate::domain::command::Peer;
+use crate::domain::backend::{BackendAnswer, BackendQuery};
+use crate::domain::command::{Peer, Refusal};
 use crate::domain::conversation::Conversation;
 use crate::domain::ids::{AccountId, CommitNumber, ConversationId, Position, TimeMs};
 use crate::domain::member::{Member, ReadMark};
@@ -48,6 +49,8 @@ pub enum Query {
         /// Whether those without unread messages are left out.
         unread_only: bool,
     },
+    /// What a back end asks.
+    Backend(BackendQuery),
     /// What an account has not read in a conversation, the oldest first.
     Unread {
         /// Who asks.
@@ -119,6 +122,8 @@ pub enum Answer {
     View(Box<View>),
     /// To [`Query::Conversations`].
     Conversations(Box<ConversationList>),
+    /// To [`Query::Backend`], or why there is no answer.
+    Backend(Result<BackendAnswer, Refusal>),
     /// To [`Query::Groups`].
     Groups(Vec<ConversationId>),
     /// To [`Query::Session`]; `None` for an unknown token.

@@ -174,6 +174,9 @@ impl View {
                 self.unread = self.unread.saturating_sub(*cleared);
                 self.change(member.conversation, |row| row.member = member.clone());
             }
+            Event::AliasChanged { member } if member.account == self.account => {
+                self.change(member.conversation, |row| row.member = member.clone());
+            }
             Event::Joined {
                 conversation,
                 member,
@@ -185,6 +188,7 @@ impl View {
             Event::ContactMade(contact) => self.apply_contact(contact),
             Event::Read { .. }
             | Event::TokenEnded(_)
+            | Event::AliasChanged { .. }
             | Event::Announced(_)
             | Event::Recalled(_) => {}
         }

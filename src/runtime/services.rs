@@ -7,6 +7,7 @@ use crate::admin::metrics;
 use crate::admin::process::Process;
 use crate::conn::{Delivered, EncodedPushes, Page, PageRequest, Wanted};
 use crate::dialect::{Ask, Outcome, Upload};
+use crate::domain::backend::BackendQuery;
 use crate::domain::command::{Command, Refusal, Reply};
 use crate::domain::event::Told;
 use crate::domain::ids::{AccountId, CommitNumber, ConversationId};
@@ -169,7 +170,12 @@ impl Shard {
     }
 
     fn want_answer(&mut self, call: CallKey, query: Query) {
-        let is_heavy = matches!(query, Query::Conversations { .. } | Query::Contacts { .. });
+        let is_heavy = matches!(
+            query,
+            Query::Conversations { .. }
+                | Query::Contacts { .. }
+                | Query::Backend(BackendQuery::Overview { .. } | BackendQuery::Members { .. })
+        );
         let question = self.question(Purpose::Call(call), query);
         let is_taken = if is_heavy {
             self.heavy.try_send(Heavy::Query(question)).is_ok()

@@ -332,6 +332,18 @@ impl Snapshot for State {
             .collect())
     }
 
+    fn count_sent(
+        &self,
+        conversation: ConversationId,
+        account: AccountId,
+        positions: RangeInclusive<u64>,
+    ) -> Result<u64> {
+        Ok(self
+            .range(conversation, positions)
+            .filter(|message| message.sender == account)
+            .count() as u64)
+    }
+
     fn message_named(
         &self,
         sender: AccountId,

@@ -149,6 +149,13 @@ pub trait Snapshot {
         positions: RangeInclusive<u64>,
         rows_max: usize,
     ) -> Result<Vec<Arc<Message>>>;
+    /// How many messages of a conversation whose positions lie in `positions` were sent by `account`.
+    fn count_sent(
+        &self,
+        conversation: ConversationId,
+        account: AccountId,
+        positions: RangeInclusive<u64>,
+    ) -> Result<u64>;
     /// The message to which a client gave `client_id`.
     fn message_named(
         &self,

@@ -1,5 +1,6 @@
 //! Answers to queries, out of the rows of any store's snapshot.
 
+mod backend;
 mod contacts;
 mod range;
 mod unread;
@@ -49,6 +50,7 @@ pub fn answer(snapshot: &dyn Snapshot, query: &Query) -> Result<Answered> {
             *rows_max,
             *unread_only,
         )?)),
+        Query::Backend(query) => Answer::Backend(backend::answer(snapshot, query)?),
         Query::Groups(account) => Answer::Groups(groups(snapshot, *account)?),
         Query::Session(hash) => Answer::Session(session(snapshot, *hash)?),
         Query::Resolve { account, peer } => Answer::Resolved(resolve(snapshot, *account, peer)?),

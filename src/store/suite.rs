@@ -1,5 +1,6 @@
 //! What every store must do, run over each of them.
 
+mod backend;
 mod build;
 mod queries;
 mod random;

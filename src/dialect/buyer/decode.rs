@@ -17,8 +17,8 @@ use crate::limits::{
 use crate::proto::http::head::Head;
 use crate::proto::http::request::Request;
 
-/// The names of all parameters, at the index that [`Name`] gives them.
-const NAMES: [&str; Name::Sign as usize + 1] = [
+/// The names of all parameters, at the index that [`Param`] gives them.
+const NAMES: [&str; Param::Sign as usize + 1] = [
     "buyer_name",
     "token",
     "jsonpCallback",
@@ -37,11 +37,11 @@ const NAMES: [&str; Name::Sign as usize + 1] = [
 ];
 
 #[derive(Clone, Copy, Debug)]
-enum Name {
-    BuyerName,
+enum Param {
+    Buyer,
     Token,
     JsonpCallback,
-    ShopName,
+    Shop,
     PageNo,
     PageSize,
     Content,
@@ -121,12 +121,12 @@ impl<'a> Params<'a> {
 
     /// The form of the answer, to be asked for once, and what is wrong with the request as a whole.
     pub fn form(&mut self, is_upload: bool) -> (Form<'a>, Result<(), Refused>) {
-        let form = match self.0.take(Name::JsonpCallback as usize) {
+        let form = match self.0.take(Param::JsonpCallback as usize) {
             None => Form::Json,
             Some(name) if is_function_name(&name) => Form::Jsonp(name),
             Some(_) => return (Form::Json, Err(Refused::bad_callback())),
         };
-        let (form, known) = match self.optional(Name::ReturnType) {
+        let (form, known) = match self.optional(Param::ReturnType) {
             Some("2") if is_upload => (Form::Page, Ok(())),
             Some("3") if is_upload => (Form::Image, Ok(())),
             None | Some("1") => (form, Ok(())),
@@ -142,19 +142,19 @@ impl<'a> Params<'a> {
 
     /// The token.
     pub fn token(&self) -> Option<&str> {
-        self.optional(Name::Token)
+        self.optional(Param::Token)
     }
 
     /// The buyer's name.
     pub fn buyer_name(&self) -> Option<&str> {
-        self.optional(Name::BuyerName)
+        self.optional(Param::Buyer)
     }
 
-    fn optional(&self, name: Name) -> Option<&str> {
+    fn optional(&self, name: Param) -> Option<&str> {
         self.0.value(name as usize)
     }
 
-    fn needed(&self, name: Name) -> Result<&str, Refused> {
+    fn needed(&self, name: Param) -> Result<&str, Refused> {
         self.optional(name).ok_or_else(|| {
             let name = NAMES.get(name as usize).copied().unwrap_or_default();
             missing(name)
@@ -190,7 +190,7 @@ pub(super) fn check_buyer(account: &Account, buyer_name: Option<&str>) -> Result
     match buyer_name {
         Some(name) if *name == *account.name => Ok(()),
         Some(_) => Err(Refused::session("token 与 buyer_name 不符，请重新登录")),
-        None => Err(missing("buyer_name")),
+        None => Err(Refused::session("缺少参数 buyer_name，请重新登录")),
     }
 }
 
@@ -200,7 +200,7 @@ pub(super) fn login(
     head: &Head<'_>,
     context: &Context<'_>,
 ) -> Result<Login, Refused> {
-    let name = params.needed(Name::BuyerName)?;
+    let name = params.needed(Param::Buyer)?;
     let fits = name.chars().count() <= BUYER_NAME_CHARS_MAX && !name.contains('/');
     if !fits || check_name(name).is_err() {
         return Err(Refused::new(
@@ -210,7 +210,7 @@ pub(super) fn login(
     if let Some(keys) = &context.settings.app_keys
         && !auth::has_app_key(keys, head)
     {
-        let (Some(ts), Some(sign)) = (params.optional(Name::Ts), params.optional(Name::Sign))
+        let (Some(ts), Some(sign)) = (params.optional(Param::Ts), params.optional(Param::Sign))
         else {
             return Err(Refused::new("缺少应用密钥，或参数 ts 和 sign"));
         };
@@ -231,7 +231,7 @@ pub(super) fn logout(
     _: &Head<'_>,
     _: &mut Context<'_>,
 ) -> Result<Asked, Refused> {
-    let token = params.needed(Name::Token)?;
+    let token = params.needed(Param::Token)?;
     Ok(Asked::Logout(TokenHash::new(
         Dialect::Buyer,
         token.as_bytes(),
@@ -244,11 +244,11 @@ pub(super) fn history(
     _: &Head<'_>,
     _: &mut Context<'_>,
 ) -> Result<Asked, Refused> {
-    let page = match params.optional(Name::PageNo) {
+    let page = match params.optional(Param::PageNo) {
         None => Some(1),
         Some(page) => page.parse().ok().filter(|page| *page >= 1),
     };
-    let size = match params.optional(Name::PageSize) {
+    let size = match params.optional(Param::PageSize) {
         None => Some(PAGE_SIZE_DEFAULT),
         Some(size) => size
             .parse()
@@ -256,7 +256,7 @@ pub(super) fn history(
             .filter(|size| (1..=PAGE_ROWS_MAX).contains(size)),
     };
     Ok(Asked::History(History {
-        shop: params.needed(Name::ShopName)?.into(),
+        shop: params.needed(Param::Shop)?.into(),
         page: page.ok_or(Refused::new("page_no 须为不小于 1 的整数"))?,
         size: size.ok_or(Refused::new("page_size 须为 1 到 100 的整数"))?,
     }))
@@ -268,7 +268,7 @@ pub(super) fn messages(
     _: &Head<'_>,
     _: &mut Context<'_>,
 ) -> Result<Asked, Refused> {
-    Ok(Asked::Messages(params.needed(Name::ShopName)?.into()))
+    Ok(Asked::Messages(params.needed(Param::Shop)?.into()))
 }
 
 /// Reads sendMsg.
@@ -277,15 +277,15 @@ pub(super) fn say(
     _: &Head<'_>,
     context: &mut Context<'_>,
 ) -> Result<Asked, Refused> {
-    let to = params.needed(Name::ShopName)?;
+    let to = params.needed(Param::Shop)?;
     let kind = params
-        .optional(Name::ContentType)
+        .optional(Param::ContentType)
         .map_or(Some(0), |number| number.parse().ok())
         .and_then(|number| kinds::numbered(Dialect::Buyer, number))
         .ok_or(Refused::new("content_type 只能是 0、1 或 2"))?;
-    let body = params.needed(Name::Content)?;
+    let body = params.needed(Param::Content)?;
     check_body(body, context)?;
-    let client_id = params.optional(Name::ClientId);
+    let client_id = params.optional(Param::ClientId);
     if client_id.is_some_and(|id| id.len() > CLIENT_ID_BYTES_MAX) {
         return Err(Refused::new("client_id 不能超过 64 字节"));
     }
@@ -312,17 +312,17 @@ pub(super) fn keep(
     context: &mut Context<'_>,
 ) -> Result<Asked, Refused> {
     let settings = context.settings;
-    let buyer_name = params.needed(Name::BuyerName)?;
+    let buyer_name = params.needed(Param::Buyer)?;
     if params
-        .optional(Name::From)
+        .optional(Param::From)
         .is_some_and(|from| from != buyer_name)
     {
-        return Err(Refused::session("from 不是登录的用户"));
+        return Err(Refused::new("from 不是登录的用户"));
     }
-    let to = match params.optional(Name::IsDoSendMsg) {
+    let to = match params.optional(Param::IsDoSendMsg) {
         Some("true") => {
-            params.needed(Name::From)?;
-            Some(params.needed(Name::To)?)
+            params.needed(Param::From)?;
+            Some(params.needed(Param::To)?)
         }
         _ => None,
     };

@@ -7,13 +7,15 @@ use std::sync::Arc;
 use smallvec::smallvec;
 
 use crate::dialect::json::{escape_line_separators, put_escaped, put_number, put_string};
-use crate::dialect::{Response, Settings, kinds, time};
+use crate::dialect::{CallResult, Response, Settings, kinds, time};
 use crate::domain::account::Account;
 use crate::domain::command::Refusal;
 use crate::domain::ids::ConversationId;
 use crate::domain::message::{Dialect, Message};
 use crate::domain::query::MessagePage;
 use crate::domain::view::{Other, ViewRow};
+
+const HTML: &str = "text/html; charset=utf-8";
 
 /// The form in which a caller wants its answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +45,7 @@ impl Form<'_> {
 /// Why a call is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Refused {
-    state: i8,
+    result: CallResult,
     status: u16,
     message: Cow<'static, str>,
 }
@@ -53,7 +55,7 @@ impl Refused {
     pub fn new(message: impl Into<Cow<'static, str>>) -> Refused {
         let message = message.into();
         Refused {
-            state: 1,
+            result: CallResult::Refused,
             status: 200,
             message,
         }
@@ -62,7 +64,7 @@ impl Refused {
     /// The session is missing, unknown or not that buyer's: the page must log in again.
     pub fn session(message: &'static str) -> Refused {
         Refused {
-            state: 0,
+            result: CallResult::Unauthorized,
             ..Refused::new(message)
         }
     }
@@ -82,25 +84,36 @@ impl Refused {
             ..Refused::new("jsonpCallback 参数不合法")
         }
     }
+
+    /// `state` in the envelope: 1 the application's, 0 log in again, -1 the server's fault.
+    fn state(&self) -> i8 {
+        match self.result {
+            CallResult::Ok | CallResult::Refused => 1,
+            CallResult::Unauthorized => 0,
+            CallResult::Busy | CallResult::Failed => -1,
+        }
+    }
 }
 
 impl From<Refusal> for Refused {
     fn from(refusal: Refusal) -> Refused {
-        let (state, message) = match refusal {
-            Refusal::NoSuchAccount => (1, "用户不存在"),
-            Refusal::NoSuchConversation => (1, "会话不存在"),
-            Refusal::NotAMember => (1, "不是该群的成员"),
-            Refusal::BadName => (1, "用户名不合法"),
-            Refusal::ToSelf => (1, "不能给自己发送消息"),
-            Refusal::GroupFull => (1, "群成员已满"),
-            Refusal::NoSuchMessage => (1, "没有这条消息"),
-            Refusal::TokenTaken => (1, "令牌已被占用"),
-            Refusal::NoAgent => (1, "客服不在线"),
-            Refusal::Busy => (-1, "服务器繁忙，请稍后重试"),
-            Refusal::Failure => (-1, "服务器出错，请稍后重试"),
+        let (result, message) = match refusal {
+            Refusal::NoSuchAccount => (CallResult::Refused, "用户不存在"),
+            Refusal::NoSuchConversation => (CallResult::Refused, "会话不存在"),
+            Refusal::NotAMember => (CallResult::Refused, "不是该群的成员"),
+            Refusal::NotAGroup => (CallResult::Refused, "会话不是群"),
+            Refusal::OtherPeer => (CallResult::Refused, "会话与接收方不符"),
+            Refusal::BadName => (CallResult::Refused, "用户名不合法"),
+            Refusal::ToSelf => (CallResult::Refused, "不能给自己发送消息"),
+            Refusal::GroupFull => (CallResult::Refused, "群成员已满"),
+            Refusal::NoSuchMessage => (CallResult::Refused, "没有这条消息"),
+            Refusal::TokenTaken => (CallResult::Refused, "令牌已被占用"),
+            Refusal::NoAgent => (CallResult::Refused, "客服不在线"),
+            Refusal::Busy => (CallResult::Busy, "服务器繁忙，请稍后重试"),
+            Refusal::Failure => (CallResult::Failed, "服务器出错，请稍后重试"),
         };
         Refused {
-            state,
+            result,
             ..Refused::new(message)
         }
     }
@@ -108,18 +121,15 @@ impl From<Refusal> for Refused {
 
 /// Writes a refusal.
 pub(super) fn refuse(out: &mut Vec<u8>, form: &Form<'_>, refused: &Refused) -> Response {
-    match form {
+    let response = match form {
         Form::Json | Form::Jsonp(_) => envelope(out, form, Err(refused), |_| {}),
-        Form::Page => {
-            put_page(out, Err(&refused.message));
-            html(refused.status)
-        }
-        Form::Image => {
-            out.extend_from_slice(b"<img src=\"\" alt=\"");
-            put_html(out, &refused.message);
-            out.extend_from_slice(b"\" />");
-            html(refused.status)
-        }
+        Form::Page => put_page(out, Err(&refused.message)),
+        Form::Image => put_image(out, Err(&refused.message)),
+    };
+    Response {
+        status: refused.status,
+        result: refused.result,
+        ..response
     }
 }
 
@@ -139,16 +149,8 @@ pub(super) fn uploaded(out: &mut Vec<u8>, form: &Form<'_>, url: &str) -> Respons
             out.extend_from_slice(b"\"url\":");
             put_string(out, url);
         }),
-        Form::Page => {
-            put_page(out, Ok(url));
-            html(200)
-        }
-        Form::Image => {
-            out.extend_from_slice(b"<img src=\"");
-            put_html(out, url);
-            out.extend_from_slice(b"\" />");
-            html(200)
-        }
+        Form::Page => put_page(out, Ok(url)),
+        Form::Image => put_image(out, Ok(url)),
     }
 }
 
@@ -165,20 +167,18 @@ fn envelope(
         out.push(b'(');
     }
     let start = out.len();
-    let status = match result {
+    match result {
         Ok(()) => {
             out.extend_from_slice(b"{\"state\":1,\"success\":true,\"message\":\"\",\"data\":{");
-            200
         }
         Err(refused) => {
             out.extend_from_slice(b"{\"state\":");
-            put_number(out, refused.state);
+            put_number(out, refused.state());
             out.extend_from_slice(b",\"success\":false,\"message\":");
             put_string(out, &refused.message);
             out.extend_from_slice(b",\"data\":{");
-            refused.status
         }
-    };
+    }
     put_data(out);
     out.extend_from_slice(b"}}");
     match form {
@@ -187,19 +187,15 @@ fn envelope(
             out.extend_from_slice(b");");
             Response {
                 headers: smallvec![("X-Content-Type-Options", Cow::Borrowed("nosniff"))],
-                ..Response::new(status, "application/javascript; charset=utf-8")
+                ..Response::new(200, "application/javascript; charset=utf-8")
             }
         }
-        _ => Response::new(status, "application/json"),
+        _ => Response::new(200, "application/json"),
     }
 }
 
-fn html(status: u16) -> Response {
-    Response::new(status, "text/html; charset=utf-8")
-}
-
 /// The page as the contract prints it.
-fn put_page(out: &mut Vec<u8>, result: Result<&str, &str>) {
+fn put_page(out: &mut Vec<u8>, result: Result<&str, &str>) -> Response {
     let (data, value, message, url) = match result {
         Ok(url) => ("true", "1", "", url),
         Err(message) => ("false", "0", message, ""),
@@ -218,6 +214,21 @@ fn put_page(out: &mut Vec<u8>, result: Result<&str, &str>) {
     out.extend_from_slice(
         b"\">\n\t\t\n\t\t<script>\n\t\t\tvar base = \"/soa-im\";\n\t\t</script>\n\t</body>\n</html>\n",
     );
+    Response::new(200, HTML)
+}
+
+/// The element as the contract prints it; on failure the reason stands in for the picture.
+fn put_image(out: &mut Vec<u8>, result: Result<&str, &str>) -> Response {
+    out.extend_from_slice(b"<img src=\"");
+    match result {
+        Ok(url) => put_html(out, url),
+        Err(message) => {
+            out.extend_from_slice(b"\" alt=\"");
+            put_html(out, message);
+        }
+    }
+    out.extend_from_slice(b"\" />");
+    Response::new(200, HTML)
 }
 
 /// Appends `text` so that it is text in HTML, also inside quotes.

@@ -5,11 +5,13 @@ use std::fmt;
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 
 use super::Violation;
-use crate::limits::{WS_DEFLATE_BYTES_MIN, WS_DEFLATE_SCRATCH_BYTES_MAX};
+use crate::limits::WS_DEFLATE_SCRATCH_BYTES_MAX;
 
 /// What a sender removes from the end of a compressed message and a receiver puts back (RFC 7692 §7.2.1).
 const TAIL: [u8; 4] = [0x00, 0x00, 0xFF, 0xFF];
 /// How much is inflated at a time: no message grows past its limit by more than what it was already checked for.
+/// Room for what a compressed message has besides its content.
+const DEFLATE_ROOM_BYTES: usize = 64;
 const CHUNK_BYTES: usize = 8 * 1024;
 
 /// Inflates the messages of one client; about 48 KiB. Made for the largest window, and so for every smaller one.
@@ -102,10 +104,10 @@ impl Compressor {
         }
     }
 
-    /// The compressed message; `None` if it goes out better as it is: it is short, or does not shrink. With context
-    /// takeover a message that has been compressed has to be sent so, shrunk or not, for the client to follow.
+    /// The compressed message; `None` if there is nothing to compress. One that does not shrink is sent compressed all the
+    /// same: clients that have asked for compression are known that stumble over a mixture.
     pub(super) fn compress(&mut self, message: &[u8]) -> Option<&[u8]> {
-        if message.len() < WS_DEFLATE_BYTES_MIN {
+        if message.is_empty() {
             return None;
         }
         self.scratch.clear();
@@ -115,7 +117,7 @@ impl Compressor {
         }
         let mut rest = message;
         loop {
-            self.scratch.reserve(rest.len() / 2 + WS_DEFLATE_BYTES_MIN);
+            self.scratch.reserve(rest.len() / 2 + DEFLATE_ROOM_BYTES);
             let before = self.stream.total_in();
             self.stream
                 .compress_vec(rest, &mut self.scratch, FlushCompress::Sync)
@@ -126,8 +128,7 @@ impl Compressor {
                 break;
             }
         }
-        let compressed = self.scratch.strip_suffix(&TAIL)?;
-        (self.context_takeover || compressed.len() < message.len()).then_some(compressed)
+        self.scratch.strip_suffix(&TAIL)
     }
 }
 

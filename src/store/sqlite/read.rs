@@ -57,6 +57,8 @@ const MESSAGES_NEWEST_FIRST: &str = "
 const MESSAGES_FROM_OTHERS: &str = "
     SELECT id, conversation, position, sender, at, kind, body, origin, client_id, attributes, recalled
     FROM message WHERE conversation = ?1 AND position BETWEEN ?2 AND ?3 AND sender <> ?5 ORDER BY position LIMIT ?4";
+const COUNT_SENT: &str = "
+    SELECT count(*) FROM message WHERE conversation = ?1 AND position BETWEEN ?2 AND ?3 AND sender = ?4";
 const MESSAGE_NAMED: &str = "
     SELECT id, conversation, position, sender, at, kind, body, origin, client_id, attributes, recalled
     FROM message WHERE sender = ?1 AND conversation = ?2 AND origin = ?3 AND client_id = ?4";
@@ -77,7 +79,7 @@ const AGENT_LAST: &str = "SELECT max(at) FROM assignment WHERE agent = ?1";
 
 /// Every statement here, for the test that none of them scans a table.
 #[cfg(test)]
-pub(super) const STATEMENTS: [&str; 24] = [
+pub(super) const STATEMENTS: [&str; 25] = [
     COMMIT,
     ACCOUNT_MAX,
     CONVERSATION_MAX,
@@ -94,6 +96,7 @@ pub(super) const STATEMENTS: [&str; 24] = [
     MESSAGES_OLDEST_FIRST,
     MESSAGES_NEWEST_FIRST,
     MESSAGES_FROM_OTHERS,
+    COUNT_SENT,
     MESSAGE_NAMED,
     MESSAGE,
     NEWEST_MESSAGE_NAMED,
@@ -261,6 +264,22 @@ impl Snapshot for SqliteSnapshot<'_> {
             int(account.0),
         ];
         self.all(MESSAGES_FROM_OTHERS, range, message)
+    }
+
+    fn count_sent(
+        &self,
+        conversation: ConversationId,
+        account: AccountId,
+        positions: RangeInclusive<u64>,
+    ) -> Result<u64> {
+        let range = [
+            int(conversation.0),
+            int(*positions.start()),
+            int(*positions.end()),
+            int(account.0),
+        ];
+        let count = self.one(COUNT_SENT, range, |row| number(row, 0))?;
+        Ok(count.unwrap_or(0))
     }
 
     fn message_named(
