@@ -4,6 +4,7 @@ mod backend;
 mod build;
 mod queries;
 mod random;
+mod service;
 
 use std::sync::Arc;
 
