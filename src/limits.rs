@@ -233,3 +233,26 @@ const _: () = assert!(
     CONV_MEMBERS_BODY_BYTES_MAX
         >= GROUP_MEMBERS_MAX * (NAME_BYTES_MAX + "\"\", ".len()) + CONV_REST_BYTES_MAX
 );
+
+/// How deep objects and arrays of a client's message may lie in one another. Past it the message is malformed.
+pub const JSON_DEPTH_MAX: usize = 64;
+/// Longest `extras` of a message, in bytes of compact JSON.
+pub const EXTRAS_BYTES_MAX: usize = 4 * 1024;
+/// Longest nickname, picture address or terminal that an account tells of itself over `jim`, in bytes.
+pub const PROFILE_TEXT_BYTES_MAX: usize = 2 * 1024;
+/// Most contacts in one answer of `jim`.
+pub const CONTACTS_MAX: usize = 200;
+/// Newest messages that are shown of each contact.
+pub const CONTACT_MESSAGES_MAX: usize = 10;
+/// How long a message makes its contact a recent one, in milliseconds: two days.
+pub const RECENT_MS: i64 = 2 * 24 * 3600 * 1_000;
+/// For how long a visitor counts as an agent's when agents are compared, in milliseconds: a day.
+pub const AGENT_LOAD_MS: i64 = 24 * 3600 * 1_000;
+/// Times that clients send are in seconds below this, and in milliseconds from it on.
+pub const EPOCH_SECONDS_BELOW: i64 = 100_000_000_000;
+/// Longest body of one of `jim`'s calls over HTTP, in bytes: its texts with every byte escaped, and room for the rest. Past it: 413.
+pub const JIM_BODY_BYTES_MAX: usize = 64 * 1024;
+
+const _: () = assert!(
+    JIM_BODY_BYTES_MAX >= 6 * (3 * PROFILE_TEXT_BYTES_MAX + 2 * NAME_BYTES_MAX + TOKEN_BYTES_MAX)
+);

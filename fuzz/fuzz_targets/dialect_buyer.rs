@@ -396,6 +396,7 @@ fuzz_target!(|data: &[u8]| {
         upload_bytes_max: 200,
         open_directory: how & 0x80 == 0,
         token_idle_ms_max: 1_000,
+        jim_text_field: None,
     };
     let input = requests(how, input);
     let mut cuts: Vec<usize> = cuts

@@ -229,6 +229,7 @@ fuzz_target!(|data: &[u8]| {
         upload_bytes_max: 200,
         open_directory: how & 4 == 0,
         token_idle_ms_max: 1_000,
+        jim_text_field: None,
     };
     let input = match how & 8 {
         0 => requests(input),

@@ -323,6 +323,7 @@ fn take_step(step: Step, answer: Answer, number: u32, side: &mut Side<'_, '_>) -
 /// A place where WebSockets are opened.
 enum Place {
     Echo,
+    Jim,
 }
 
 /// The place that a request wants to open a WebSocket at.
@@ -332,6 +333,7 @@ fn endpoint(path: &str, head: &Head<'_>, diagnostics: bool) -> Option<Place> {
         || head.header("sec-websocket-version").is_some();
     match path {
         "/echo" if diagnostics && asks => Some(Place::Echo),
+        "/" if asks => Some(Place::Jim),
         _ => None,
     }
 }
@@ -370,6 +372,7 @@ fn upgrade(place: Place, head: &Head<'_>, answer: &Answer, side: &mut Side<'_, '
     let (query, deflate) = (head.query(), upgrade.deflate);
     Begun::Upgraded(Box::new(match place {
         Place::Echo => Protocol::Echo(Box::new(Ws::open(query, deflate, side))),
+        Place::Jim => Protocol::Jim(Box::new(Ws::open(query, deflate, side))),
     }))
 }
 

@@ -24,6 +24,7 @@ use http::Http;
 use ws::{EncodedPush, Ws, close_socket};
 
 use crate::dialect::echo::Echo;
+use crate::dialect::jim::Jim;
 use crate::dialect::socket::Presence;
 use crate::dialect::{Ask, Outcome, Route, Settings};
 use crate::domain::desk::{Desk, SessionMemo};
@@ -172,12 +173,14 @@ pub enum Closing {
 enum Protocol {
     Http(Http),
     Echo(Box<Ws<Echo>>),
+    Jim(Box<Ws<Jim>>),
 }
 
 /// What an event means on the wire, made once for all sockets of each dialect.
 #[derive(Debug, Default)]
 pub struct EncodedPushes {
     echo: EncodedPush,
+    jim: EncodedPush,
 }
 
 /// The parts of a connection that its protocol works on.
@@ -332,7 +335,11 @@ impl Conn {
             (Protocol::Echo(ws), Delivered::Outcome(outcome)) => {
                 ws.handle_outcome(call, outcome, &mut side)
             }
+            (Protocol::Jim(ws), Delivered::Outcome(outcome)) => {
+                ws.handle_outcome(call, outcome, &mut side)
+            }
             (Protocol::Echo(_), Delivered::Page(_)) => {}
+            (Protocol::Jim(_), Delivered::Page(_)) => {}
         }
         if self.has_unparsed_work(turn.http) {
             self.resume(turn);
@@ -350,6 +357,7 @@ impl Conn {
         match protocol {
             Protocol::Http(_) => {}
             Protocol::Echo(ws) => ws.handle_event(event, &mut pushes.echo, &mut side),
+            Protocol::Jim(ws) => ws.handle_event(event, &mut pushes.jim, &mut side),
         }
         self.update_deadline(turn);
     }
@@ -359,6 +367,7 @@ impl Conn {
         match &self.protocol {
             Protocol::Http(_) => None,
             Protocol::Echo(ws) => ws.account(),
+            Protocol::Jim(ws) => ws.account(),
         }
     }
 
@@ -385,6 +394,7 @@ impl Conn {
         match protocol {
             Protocol::Http(http) => http.handle_timeout(has_unparsed, &mut side),
             Protocol::Echo(ws) => ws.handle_timeout(&mut side),
+            Protocol::Jim(ws) => ws.handle_timeout(&mut side),
         }
         self.update_deadline(turn);
     }
@@ -401,6 +411,12 @@ impl Conn {
                 Cause::Shutdown,
                 &mut side,
             ),
+            Protocol::Jim(_) => close_socket(
+                close::GOING_AWAY,
+                "the server stops",
+                Cause::Shutdown,
+                &mut side,
+            ),
         }
         self.close_if_written();
         self.update_deadline(turn);
@@ -411,6 +427,7 @@ impl Conn {
         match &self.protocol {
             Protocol::Http(http) => http.held_bytes(),
             Protocol::Echo(ws) => ws.held_bytes(),
+            Protocol::Jim(ws) => ws.held_bytes(),
         }
     }
 
@@ -420,6 +437,7 @@ impl Conn {
         match protocol {
             Protocol::Http(http) => http.refuse_body(&mut side),
             Protocol::Echo(ws) => ws.refuse_body(&mut side),
+            Protocol::Jim(ws) => ws.refuse_body(&mut side),
         }
         self.update_deadline(turn);
     }
@@ -493,6 +511,7 @@ impl Conn {
         let is_free = match &self.protocol {
             Protocol::Http(http) => !http.is_waiting(),
             Protocol::Echo(ws) => !ws.is_full(),
+            Protocol::Jim(ws) => !ws.is_full(),
         };
         is_free && self.outbox.len() < http.outbox_bytes_max
     }
@@ -506,6 +525,7 @@ impl Conn {
             let parsed = match protocol {
                 Protocol::Http(http) => http.parse(rest, &mut side),
                 Protocol::Echo(ws) => ws.parse(rest, &mut side),
+                Protocol::Jim(ws) => ws.parse(rest, &mut side),
             };
             taken += parsed.taken;
             self.starved = parsed.starved;
@@ -521,6 +541,7 @@ impl Conn {
         let is_waiting = match &self.protocol {
             Protocol::Http(http) => http.is_waiting(),
             Protocol::Echo(ws) => ws.is_waiting(),
+            Protocol::Jim(ws) => ws.is_waiting(),
         };
         if self.ended && self.closing == Closing::Open && !is_waiting {
             self.closing = Closing::AfterOutput;
@@ -547,6 +568,7 @@ impl Conn {
                 http.deadline_ms(!self.unparsed.is_empty(), turn)
             }
             (Protocol::Echo(ws), Closing::Open) => ws.deadline_ms(turn),
+            (Protocol::Jim(ws), Closing::Open) => ws.deadline_ms(turn),
         };
     }
 }

@@ -64,7 +64,6 @@ impl EncodedPush {
 }
 
 /// The WebSocket side of a connection of one dialect.
-#[derive(Debug)]
 pub(super) struct Ws<E: Endpoint> {
     decoder: Decoder,
     talk: Talk<E>,
@@ -82,15 +81,10 @@ struct Talk<E: Endpoint> {
     under_way: Option<Box<UnderWay<E>>>,
 }
 
-impl<E: Endpoint> std::fmt::Debug for Talk<E> {
+impl<E: Endpoint> std::fmt::Debug for Ws<E> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let under_way = self
-            .under_way
-            .as_ref()
-            .map_or(0, |under_way| under_way.flights.len());
-        f.debug_struct("Talk")
-            .field("account", &self.endpoint.account())
-            .field("under_way", &under_way)
+        f.debug_struct("Ws")
+            .field("account", &self.account())
             .finish_non_exhaustive()
     }
 }

@@ -13,6 +13,7 @@ pub mod buyer;
 pub mod conv;
 pub mod conversation_id;
 pub mod echo;
+pub mod jim;
 pub mod json;
 pub mod kinds;
 pub mod params;
@@ -51,12 +52,18 @@ pub struct Route {
 
 /// The call at `path`, which begins with one slash for each that is repeated.
 pub fn route(path: &str) -> Option<&'static Route> {
-    buyer::routes::route(path).or_else(|| conv::routes::route(path))
+    let buyer = buyer::routes::route(path);
+    buyer
+        .or_else(|| conv::routes::route(path))
+        .or_else(|| jim::routes::route(path))
 }
 
 /// Every call of every dialect, for the metrics.
 pub fn routes() -> impl Iterator<Item = &'static Route> {
-    let all = buyer::routes::ROUTES.iter().chain(conv::routes::ROUTES);
+    let all = buyer::routes::ROUTES
+        .iter()
+        .chain(conv::routes::ROUTES)
+        .chain(jim::routes::ROUTES);
     all.map(|(_, route)| route)
 }
 
@@ -77,6 +84,8 @@ pub struct Settings {
     pub open_directory: bool,
     /// How long a token lives without use, in milliseconds.
     pub token_idle_ms_max: i64,
+    /// The field of a JSON object that plain text is wrapped in for `jim`; `None` leaves it as it is.
+    pub jim_text_field: Option<String>,
 }
 
 /// An application that may hand out identities.
@@ -224,6 +233,8 @@ pub enum Call {
     Buyer(buyer::Waiting),
     /// Of the conv dialect.
     Conv(conv::Waiting),
+    /// Of the jim dialect.
+    Jim(jim::Waiting),
 }
 
 impl Call {
@@ -232,6 +243,7 @@ impl Call {
         match self {
             Call::Buyer(call) => call.resume(outcome, context),
             Call::Conv(call) => call.resume(outcome, context),
+            Call::Jim(call) => call.resume(outcome, context),
         }
     }
 }

@@ -60,10 +60,12 @@ pub enum Query {
         /// Most rows.
         rows_max: usize,
     },
-    /// What an account has not read anywhere, the oldest first.
-    UnreadEverywhere {
+    /// What an account has not read, the oldest first, in one conversation or in all.
+    UnreadPages {
         /// Who asks.
         account: AccountId,
+        /// Which conversation; `None` for all.
+        peer: Option<Peer>,
         /// Most rows over all conversations.
         rows_max: usize,
     },
@@ -132,14 +134,24 @@ pub enum Answer {
     History(Option<Box<MessagePage>>),
     /// To [`Query::Unread`]; `None` where there is no such account or conversation.
     Unread(Option<Box<MessagePage>>),
-    /// To [`Query::UnreadEverywhere`]: a page for each conversation with unread messages.
-    UnreadEverywhere(Vec<MessagePage>),
+    /// To [`Query::UnreadPages`]: the page of the conversation, or one for each that has unread messages; `None` where there is no such
+    /// account or conversation.
+    UnreadPages(Option<Vec<MessagePage>>),
     /// To [`Query::Range`]; `None` where there is no such account or conversation.
     Range(Option<Box<MessagePage>>),
     /// To [`Query::Contacts`].
-    Contacts(Vec<Contact>),
+    Contacts(Box<ContactList>),
     /// To [`Query::ContactCounts`]; `None` where there is no such owner.
     ContactCounts(Option<Box<ContactCounts>>),
+}
+
+/// To [`Query::Contacts`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContactList {
+    /// Whose.
+    pub account: Arc<Account>,
+    /// Newest activity first.
+    pub rows: Vec<Contact>,
 }
 
 /// Somebody with whom an account shares a single conversation.

@@ -374,6 +374,7 @@ fn dialect_settings(config: &Config) -> Settings {
         upload_bytes_max: config.upload_bytes_max,
         open_directory: config.open_directory,
         token_idle_ms_max: config.token_idle_ttl.as_millis() as i64,
+        jim_text_field: config.jim_text_field.clone(),
     }
 }
 

@@ -16,7 +16,7 @@ use crate::domain::ids::{AccountId, ConversationId};
 use crate::domain::member::Member;
 use crate::domain::message::Message;
 use crate::domain::query::{
-    Answer, Answered, ConversationList, MessagePage, Query, Resolved, Session, mark,
+    Answer, Answered, ContactList, ConversationList, MessagePage, Query, Resolved, Session, mark,
 };
 use crate::domain::token::TokenHash;
 use crate::domain::view::{Other, View, ViewRow, group_names};
@@ -83,9 +83,19 @@ pub fn answer(snapshot: &dyn Snapshot, query: &Query) -> Result<Answered> {
                     .map(Box::new),
             )
         }
-        Query::UnreadEverywhere { account, rows_max } => {
+        Query::UnreadPages {
+            account,
+            peer,
+            rows_max,
+        } => {
             let rows_max = (*rows_max).clamp(1, LIST_ROWS_MAX);
-            Answer::UnreadEverywhere(unread::everywhere(snapshot, *account, rows_max)?)
+            Answer::UnreadPages(match peer {
+                None => Some(unread::everywhere(snapshot, *account, rows_max)?),
+                Some(peer) => open_page(snapshot, *account, peer)?
+                    .map(|found| unread::one(snapshot, found, rows_max))
+                    .transpose()?
+                    .map(|page| vec![page]),
+            })
         }
         Query::Range {
             account,
@@ -111,9 +121,10 @@ pub fn answer(snapshot: &dyn Snapshot, query: &Query) -> Result<Answered> {
         } => {
             let rows_max = (*rows_max).clamp(1, LIST_ROWS_MAX);
             let each = (*messages_each).min(PAGE_ROWS_MAX);
-            Answer::Contacts(contacts::contacts(
-                snapshot, *account, only, rows_max, each,
-            )?)
+            Answer::Contacts(Box::new(ContactList {
+                account: account_of(snapshot, *account)?,
+                rows: contacts::contacts(snapshot, *account, only, rows_max, each)?,
+            }))
         }
         Query::ContactCounts { owner, peer, since } => Answer::ContactCounts(
             contacts::counts(snapshot, owner.as_deref(), peer, *since)?.map(Box::new),

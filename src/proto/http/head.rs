@@ -390,6 +390,9 @@ impl<'a> Fields<'a> {
                 Err(Refusal::bad("Transfer-Encoding in HTTP/1.0"))
             }
             (Some(coding), None) if coding.eq_ignore_ascii_case(b"chunked") => Ok(Framing::Chunked),
+            (Some(value), None) if is_chunked_twice(value) => {
+                Err(Refusal::bad("chunked more than once"))
+            }
             (Some(_), None) => Err(Refusal::new(501, "transfer coding not supported")),
         }
     }
@@ -552,4 +555,9 @@ fn is_authority(value: &[u8]) -> bool {
         Some(_) => false,
     };
     !host.is_empty() && port_is_good
+}
+/// Chunking what is chunked already: no sender may (RFC 9112 §7.1), and two parsers would disagree on its end.
+fn is_chunked_twice(value: &[u8]) -> bool {
+    let mut codings = value.split(|byte| *byte == b',');
+    codings.all(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"chunked"))
 }

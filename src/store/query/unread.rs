@@ -57,6 +57,30 @@ pub(super) fn everywhere(
     Ok(pages)
 }
 
+/// What is unread in the conversation of `page`, which holds no message yet: the oldest, at most `rows_max` and [`ANSWER_BYTES_MAX`].
+pub(super) fn one(
+    snapshot: &dyn Snapshot,
+    mut page: MessagePage,
+    rows_max: usize,
+) -> Result<MessagePage> {
+    let (Some(conversation), Some(member)) = (&page.conversation, &page.member) else {
+        return Ok(page);
+    };
+    let head = conversation.head.position;
+    let visible = member.visible_until(head);
+    if member.unread(head) == 0 {
+        return Ok(page);
+    }
+    let range = member.read.next().0..=visible.0;
+    let mut messages =
+        oldest_from_others(snapshot, conversation.id, member.account, range, rows_max)?;
+    messages.truncate(count_by_bodies(&messages));
+    let is_whole = messages.len() as u64 == member.unread(head);
+    page.mark = mark(member, &messages, is_whole.then_some(visible));
+    fill(snapshot, &mut page, messages)?;
+    Ok(page)
+}
+
 /// Gives a page its share of the `oldest` messages of all.
 fn put_messages(
     snapshot: &dyn Snapshot,

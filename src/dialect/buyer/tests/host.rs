@@ -75,6 +75,7 @@ impl Host {
             upload_bytes_max: 4 * 1024,
             open_directory: true,
             token_idle_ms_max: 1_000_000,
+            jim_text_field: None,
         };
         Host {
             desk: Desk::new(1 << 20, settings.token_idle_ms_max),

@@ -109,6 +109,7 @@ impl Host {
             upload_bytes_max: 1024,
             open_directory,
             token_idle_ms_max: 1_000_000,
+            jim_text_field: None,
         };
         let policy = Policy {
             open_directory,
