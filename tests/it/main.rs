@@ -10,5 +10,7 @@ mod conv;
 mod harness;
 mod http_edges;
 mod imports;
+mod jim;
 mod lifecycle;
 mod readme;
+mod websocket;

@@ -92,6 +92,11 @@ impl Client {
         }
     }
 
+    /// The connection and what was read from it and is not part of an answer, for another protocol.
+    pub fn into_parts(self) -> (TcpStream, Vec<u8>) {
+        (self.stream, self.unread)
+    }
+
     /// The same connection once more, to read from while another thread writes.
     pub fn reader(&self) -> Client {
         assert!(self.unread.is_empty(), "what was read must not be lost");

@@ -3,7 +3,8 @@
 /// Matches `actual` against `pattern` and returns what stood in the holes, in order.
 ///
 /// The holes: `<token>` 25 characters `[a-z0-9]`; `<time>` `yyyy-MM-dd HH:mm:ss`; `<stamp>` 17 digits and a random
-/// suffix; `<reason>` a text in Chinese up to the next quote. Everything else stands for itself.
+/// suffix; `<ms>` milliseconds; `<id>` 32 hexadecimal digits; `<text>` a text up
+/// to the next quote; `<reason>` one in Chinese. Everything else stands for itself.
 #[track_caller]
 pub fn captures(pattern: &str, actual: &str) -> Vec<String> {
     try_captures(pattern, actual)
@@ -45,7 +46,7 @@ struct Hole {
     right: fn(&str) -> bool,
 }
 
-const HOLES: [Hole; 4] = [
+const HOLES: [Hole; 7] = [
     Hole {
         name: "<token>",
         allowed: |c| c.is_ascii_lowercase() || c.is_ascii_digit(),
@@ -64,6 +65,21 @@ const HOLES: [Hole; 4] = [
         name: "<stamp>",
         allowed: |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'),
         right: |text| text.len() > 17 && text.chars().take(17).all(|c| c.is_ascii_digit()),
+    },
+    Hole {
+        name: "<ms>",
+        allowed: |c| c.is_ascii_digit(),
+        right: |text| text.len() == 13,
+    },
+    Hole {
+        name: "<id>",
+        allowed: |c| c.is_ascii_digit() || ('a'..='f').contains(&c),
+        right: |text| text.len() == 32,
+    },
+    Hole {
+        name: "<text>",
+        allowed: |c| c != '"',
+        right: |text| !text.is_empty(),
     },
     Hole {
         name: "<reason>",
