@@ -269,8 +269,8 @@ impl<E: Endpoint> Ws<E> {
         push: &mut EncodedPush,
         side: &mut Side<'_, '_>,
     ) {
-        if let Happened::TokenEnded(hash) = event {
-            if self.talk.endpoint.token() == Some(*hash) {
+        if let Happened::TokenEnded(token) = event {
+            if self.talk.endpoint.token() == Some(token.hash) {
                 close_socket(close::POLICY_VIOLATION, "logged out", Cause::Answered, side);
             }
             return;

@@ -290,7 +290,7 @@ impl Deciding<'_> {
 
     fn end_token(&mut self, token: Token) {
         self.effects.push(Effect::TokenEnded(token));
-        self.tell(Audience::Everyone, Event::TokenEnded(token.hash));
+        self.tell(Audience::Everyone, Event::TokenEnded(token));
     }
 
     fn logout(&mut self, token: Option<Token>) -> Reply {

@@ -251,7 +251,7 @@ impl Desk {
     /// Brings everything forward by what happened in `commit`.
     pub fn apply(&mut self, commit: CommitNumber, told: &Told) {
         let event = &told.event;
-        if let Event::TokenEnded(hash) = **event {
+        if let Event::TokenEnded(Token { hash, .. }) = **event {
             self.revocations += 1;
             self.sessions.remove(&hash);
             if let Some(expected) = self.expected_sessions.get_mut(&hash) {

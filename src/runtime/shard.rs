@@ -231,7 +231,8 @@ impl Shard {
 
     /// `false` when it was the last.
     fn turn(&mut self, events: &mut Events) -> bool {
-        if let Err(error) = self.poll.poll(events, self.poll_timeout())
+        let timeout = self.poll_timeout();
+        if let Err(error) = self.poll.poll(events, timeout)
             && error.kind() != io::ErrorKind::Interrupted
         {
             self.shared
@@ -255,7 +256,7 @@ impl Shard {
         !self.is_over()
     }
 
-    fn poll_timeout(&self) -> Option<Duration> {
+    fn poll_timeout(&mut self) -> Option<Duration> {
         let accepting = self
             .listeners
             .iter()

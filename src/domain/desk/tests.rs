@@ -55,7 +55,11 @@ fn known() -> Lookup {
 fn ended() -> Told {
     Told {
         audience: Audience::Everyone,
-        event: Arc::new(Event::TokenEnded(hash())),
+        event: Arc::new(Event::TokenEnded(Token {
+            hash: hash(),
+            account: AccountId(2),
+            used_at: TimeMs(0),
+        })),
     }
 }
 

@@ -394,7 +394,7 @@ fn the_least_recently_used_token_ends_once_and_alone() {
             .told
             .iter()
             .filter_map(|told| match *told.event {
-                crate::domain::event::Event::TokenEnded(hash) => Some(hash),
+                crate::domain::event::Event::TokenEnded(token) => Some(token.hash),
                 _ => None,
             })
             .collect();
