@@ -77,6 +77,13 @@ fn echo() -> Peer {
 fn jim() -> Peer {
     let mut peer = Peer::new();
     peer.bytes(&handshake("/?token=t"));
+    log_in(&mut peer);
+    assert!(texts(&mut peer)[0].starts_with(r#"{"code":10007,"#));
+    peer
+}
+
+/// Gives a socket of jim's what its login wants.
+fn log_in(peer: &mut Peer) {
     let account = Account {
         id: crate::domain::ids::AccountId(2),
         name: "a".into(),
@@ -90,8 +97,6 @@ fn jim() -> Peer {
     let attach = peer.want();
     assert!(matches!(attach.what, Wanted::Ask(Ask::Attach(_))));
     peer.deliver(attach.call, Delivered::Outcome(Outcome::Attached));
-    assert!(texts(&mut peer)[0].starts_with(r#"{"code":10007,"#));
-    peer
 }
 
 fn refuse(peer: &mut Peer, want: &Want) {
@@ -124,6 +129,17 @@ fn answers_leave_in_the_order_of_their_messages_and_reads_wait_for_writes() {
     refuse(&mut peer, &third);
     assert_eq!(texts(&mut peer).len(), 1);
     assert!(peer.wants_read());
+}
+
+#[test]
+fn a_message_that_comes_with_the_handshake_waits_for_the_login() {
+    let mut peer = Peer::new();
+    let beat = text(r#"{"cmd":13}"#);
+    peer.bytes(&[handshake("/?token=t"), beat].concat());
+    log_in(&mut peer);
+    let answers = texts(&mut peer);
+    assert!(answers[0].starts_with(r#"{"code":10007,"#), "{answers:?}");
+    assert!(answers[1].starts_with(r#"{"command":13,"#), "{answers:?}");
 }
 
 #[test]
