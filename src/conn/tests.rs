@@ -3,6 +3,7 @@
 mod cuts;
 mod ending;
 mod methods;
+mod socket;
 mod time;
 
 use super::*;
