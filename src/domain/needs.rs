@@ -140,7 +140,9 @@ pub enum Facts {
         /// Where to.
         place: Place,
     },
-    /// For [`Command::Read`].
+    /// For [`Command::ReserveId`].
+    Nothing,
+    /// For [`Command::Read`], [`Command::Acknowledge`] and [`Command::Arrange`].
     Read {
         /// The conversation.
         conversation: Option<Conversation>,
@@ -156,7 +158,7 @@ pub enum Facts {
         /// Whether an account has the group's name.
         name_taken: bool,
     },
-    /// For [`Command::AddMembers`], [`Command::RemoveMembers`] and, with one, [`Command::SetAlias`].
+    /// For [`Command::AddMembers`], [`Command::RemoveMembers`], with one [`Command::SetAlias`], and with none [`Command::RenameGroup`].
     Members {
         /// The group.
         conversation: Option<Conversation>,
@@ -357,6 +359,33 @@ impl Gather<'_> {
             Command::JoinNamed { account, name } => self.join_named(*account, name),
             Command::Leave { account, group } => self.leave(*account, group),
             Command::Recall(recall) => self.recall(recall),
+            Command::Acknowledge {
+                account,
+                conversation,
+                ..
+            }
+            | Command::Arrange {
+                account,
+                conversation,
+                ..
+            } => {
+                let (conversation, member) = self.part(*conversation, *account);
+                Some(Facts::Read {
+                    conversation: conversation?,
+                    member: member?,
+                })
+            }
+            Command::ReserveId => Some(Facts::Nothing),
+            Command::RenameGroup { group, name } => {
+                let found = self.state.conversation(*group);
+                let conversation = self.want(found);
+                let name_taken = self.is_name_taken(name);
+                Some(Facts::Members {
+                    conversation: conversation?,
+                    members: Vec::new(),
+                    name_taken: name_taken?,
+                })
+            }
             Command::ReadAll { account, marks } => {
                 let parts: Vec<_> = marks
                     .iter()
