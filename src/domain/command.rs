@@ -249,6 +249,8 @@ pub enum Peer {
     Shown(Arc<str>),
     /// A conversation by its number.
     Conversation(ConversationId),
+    /// A group by its number; the number of a single conversation is nobody.
+    Group(ConversationId),
     /// The group that `jim` clients made under that name.
     JimGroup(Arc<str>),
 }

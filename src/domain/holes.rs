@@ -60,9 +60,16 @@ impl Holes {
 
     /// Takes all positions up to `position` out.
     pub fn fill_up_to(&mut self, position: u64) {
-        if self.ranges().first().is_some_and(|(from, _)| *from <= position) {
+        if self
+            .ranges()
+            .first()
+            .is_some_and(|(from, _)| *from <= position)
+        {
             let rest = self.ranges().iter().filter(|(_, to)| *to > position);
-            *self = Holes::new(rest.map(|(from, to)| (*from.max(&(position + 1)), *to)).collect());
+            *self = Holes::new(
+                rest.map(|(from, to)| (*from.max(&(position + 1)), *to))
+                    .collect(),
+            );
         }
     }
 }

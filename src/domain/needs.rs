@@ -249,6 +249,14 @@ pub enum Place {
     },
 }
 
+/// No conversation at all.
+const NOWHERE: Place = Place::Conversation {
+    conversation: None,
+    member: None,
+    recipient: None,
+    prior: None,
+};
+
 /// An account as it was named.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Named {
@@ -409,16 +417,12 @@ impl Gather<'_> {
             }
             Peer::Shown(name) => self.shown_place(send, name),
             Peer::Conversation(id) => self.conversation_place(send, *id),
+            Peer::Group(id) => self.group_place(send, *id),
             Peer::JimGroup(name) => {
                 let found = self.state.jim_group(name);
                 match self.want(found) {
                     Some(Some(id)) => self.conversation_place(send, id),
-                    Some(None) => Some(Place::Conversation {
-                        conversation: None,
-                        member: None,
-                        recipient: None,
-                        prior: None,
-                    }),
+                    Some(None) => Some(NOWHERE),
                     None => None,
                 }
             }
@@ -495,6 +499,16 @@ impl Gather<'_> {
             recipient,
             prior,
         })
+    }
+
+    fn group_place(&mut self, send: &Send, id: ConversationId) -> Option<Place> {
+        let found = self.state.conversation(id);
+        match self.want(found)? {
+            Some(conversation) if conversation.group().is_some() => {
+                self.conversation_place(send, id)
+            }
+            _ => Some(NOWHERE),
+        }
     }
 
     fn prior(&mut self, send: &Send, conversation: ConversationId) -> Option<Option<Arc<Message>>> {

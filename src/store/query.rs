@@ -248,6 +248,11 @@ fn resolve(snapshot: &dyn Snapshot, asker: AccountId, peer: &Peer) -> Result<Opt
             account => account,
         },
         Peer::Conversation(id) => return resolve_conversation(snapshot, asker, *id),
+        Peer::Group(id) => {
+            let found = snapshot.conversation(*id)?;
+            let group = found.filter(|found| found.group().is_some());
+            return Ok(group.map(|group| Resolved::Group(group.id)));
+        }
         Peer::JimGroup(name) => return Ok(snapshot.jim_group(name)?.map(Resolved::Group)),
     };
     let Some(account) = account else {

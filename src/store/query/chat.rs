@@ -28,7 +28,9 @@ pub(super) fn answer(snapshot: &dyn Snapshot, query: &ChatQuery) -> Result<ChatA
             for part in parts(snapshot, *account)? {
                 let head = part.conversation.head.position;
                 let missing = part.member.unacknowledged(head);
-                count += missing.map(|range| range.end() - range.start() + 1).sum::<u64>();
+                count += missing
+                    .map(|range| range.end() - range.start() + 1)
+                    .sum::<u64>();
             }
             ChatAnswer::Count(count)
         }
@@ -214,21 +216,23 @@ fn cut(rows: &mut Vec<ChatRow>, rows_max: usize) {
     rows.truncate(count_by_bodies(&messages));
 }
 
-fn one_page(
-    snapshot: &dyn Snapshot,
-    part: &Part,
-    page: u64,
-    size: usize,
-) -> Result<Vec<ChatRow>> {
+fn one_page(snapshot: &dyn Snapshot, part: &Part, page: u64, size: usize) -> Result<Vec<ChatRow>> {
     let rows = size.clamp(1, PAGE_ROWS_MAX) as u64;
     let skipped = page.saturating_sub(1).saturating_mul(rows);
     let newest = part.newest().saturating_sub(skipped);
     let oldest = newest.saturating_sub(rows).max(part.member.joined_after.0) + 1;
     let range = oldest..=newest;
-    let mut messages =
-        snapshot.messages(part.conversation.id, range, Order::NewestFirst, rows as usize)?;
+    let mut messages = snapshot.messages(
+        part.conversation.id,
+        range,
+        Order::NewestFirst,
+        rows as usize,
+    )?;
     messages.truncate(count_by_bodies(&messages));
-    Ok(messages.into_iter().map(|message| part.row(message)).collect())
+    Ok(messages
+        .into_iter()
+        .map(|message| part.row(message))
+        .collect())
 }
 
 /// The conversations of an account are merged by their messages' ids, from the newest on.
@@ -318,12 +322,9 @@ fn list(snapshot: &dyn Snapshot, account: AccountId, rows_max: usize) -> Result<
     for part in parts {
         let newest = part.newest();
         let last = match newest > part.member.joined_after.0 {
-            true => snapshot.messages(
-                part.conversation.id,
-                newest..=newest,
-                Order::NewestFirst,
-                1,
-            )?,
+            true => {
+                snapshot.messages(part.conversation.id, newest..=newest, Order::NewestFirst, 1)?
+            }
             false => Vec::new(),
         };
         bytes += last.iter().map(|last| last.body.len()).sum::<usize>();

@@ -52,8 +52,7 @@ const PUT_MESSAGE: &str = "
 const PUT_ASSIGNMENT: &str = "
     INSERT INTO assignment (visitor, agent, at) VALUES (?1, ?2, ?3) ON CONFLICT (visitor, agent) DO UPDATE SET at = excluded.at";
 
-const RESERVE_ID: &str =
-    "UPDATE meta SET reserved_id = max(reserved_id, ?1) WHERE id = 1";
+const RESERVE_ID: &str = "UPDATE meta SET reserved_id = max(reserved_id, ?1) WHERE id = 1";
 
 /// Every statement here, for the test that none of them scans a table.
 #[cfg(test)]
@@ -150,7 +149,9 @@ impl<'a> Batch<'a> {
             .iter()
             .try_for_each(|assignment| put_assignment(transaction, assignment))?;
         if let Some(id) = self.reserved_id {
-            transaction.prepare_cached(RESERVE_ID)?.execute([int(id.0)])?;
+            transaction
+                .prepare_cached(RESERVE_ID)?
+                .execute([int(id.0)])?;
         }
         Ok(())
     }
