@@ -217,6 +217,7 @@ impl Script<'_> {
             Ask::Submit(Command::Send(_)) => Outcome::Reply(Reply::Sent {
                 message: self.message(),
                 repeated: false,
+                recipient: Some(SHOP),
             }),
             Ask::Submit(Command::Login { .. }) => {
                 Outcome::Reply(Reply::Account(self.account(BUYER)))

@@ -155,18 +155,23 @@ impl Http {
                     .extend_from_slice(CONTINUE);
                 Parsed::taken(taken)
             }
-            Ok((taken, Event::Request(request))) => match begin(request, self.calls, side) {
-                Begun::Answered => Parsed::taken(taken),
-                Begun::Waiting(waiting) => {
-                    self.waiting = Some(Box::new(waiting));
-                    self.calls = self.calls.wrapping_add(1);
-                    Parsed::taken(taken)
+            Ok((taken, Event::Request(request))) => {
+                let begun = begin(request, self.calls, side);
+                // Else a body that was collected would be kept until the next request, and its time limit would run on.
+                self.decoder = Decoder::new();
+                match begun {
+                    Begun::Answered => Parsed::taken(taken),
+                    Begun::Waiting(waiting) => {
+                        self.waiting = Some(Box::new(waiting));
+                        self.calls = self.calls.wrapping_add(1);
+                        Parsed::taken(taken)
+                    }
+                    Begun::Upgraded(protocol) => Parsed {
+                        becomes: Some(protocol),
+                        ..Parsed::taken(taken)
+                    },
                 }
-                Begun::Upgraded(protocol) => Parsed {
-                    becomes: Some(protocol),
-                    ..Parsed::taken(taken)
-                },
-            },
+            }
             Err(refusal) => {
                 self.refuse(&refusal, Cause::Refused, side);
                 Parsed::taken(0)

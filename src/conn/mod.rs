@@ -327,6 +327,7 @@ impl Conn {
             unparsed.drain(..taken);
             self.unparsed = unparsed;
         }
+        self.close_if_over();
         self.update_deadline(turn);
     }
 
@@ -455,7 +456,7 @@ impl Conn {
     pub fn handle_written(&mut self, count: usize, turn: &mut Turn<'_>) {
         self.outbox.advance(count, turn.buffers);
         self.stalled_ms = turn.now_ms;
-        self.close_if_written();
+        self.close_if_over();
         self.update_deadline(turn);
     }
 
@@ -550,7 +551,8 @@ impl Conn {
             Protocol::Jim(ws) => ws.is_waiting(),
             Protocol::Chat(ws) => ws.is_waiting(),
         };
-        if self.ended && self.closing == Closing::Open && !is_waiting {
+        let is_all_handled = !is_waiting && (self.unparsed.is_empty() || self.starved);
+        if self.ended && self.closing == Closing::Open && is_all_handled {
             self.closing = Closing::AfterOutput;
             self.cause = Cause::Peer;
         }

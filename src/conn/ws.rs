@@ -79,6 +79,8 @@ struct Talk<E: Endpoint> {
     /// Messages begun; names those that wait.
     calls: u32,
     under_way: Option<Box<UnderWay<E>>>,
+    /// Whether what the endpoint began the connection with is still under way: messages mean nothing before it is known who talks.
+    is_opening: bool,
 }
 
 impl<E: Endpoint> std::fmt::Debug for Ws<E> {
@@ -154,8 +156,10 @@ impl<E: Endpoint> Ws<E> {
             deflate,
             calls: 0,
             under_way: None,
+            is_opening: false,
         };
         talk.take_step(step, Turnstile::Read, answer, side);
+        talk.is_opening = talk.under_way.is_some();
         Ws {
             decoder: Decoder::new(deflate),
             talk,
@@ -173,7 +177,8 @@ impl<E: Endpoint> Ws<E> {
     pub(super) fn is_full(&self) -> bool {
         let under_way = self.talk.under_way.as_ref();
         under_way.is_some_and(|under_way| {
-            under_way.held.is_some() || under_way.flights.len() >= SOCKET_CALLS_MAX
+            let is_full = under_way.flights.len() >= SOCKET_CALLS_MAX;
+            is_full || under_way.held.is_some() || self.talk.is_opening
         })
     }
 
@@ -286,8 +291,8 @@ impl<E: Endpoint> Ws<E> {
         push: &mut EncodedPush,
         side: &mut Side<'_, '_>,
     ) {
-        if let Happened::TokenEnded(hash) = event {
-            if self.talk.endpoint.token() == Some(*hash) {
+        if let Happened::TokenEnded(token) = event {
+            if self.talk.endpoint.token() == Some(token.hash) {
                 close_socket(close::POLICY_VIOLATION, "logged out", Cause::Answered, side);
             }
             return;
@@ -433,6 +438,7 @@ impl<E: Endpoint> Talk<E> {
         let held = if lets_in { under_way.held.take() } else { None };
         if under_way.flights.is_empty() && under_way.held.is_none() {
             self.under_way = None;
+            self.is_opening = false;
         }
         if let Some((turnstile, incoming)) = held
             && *side.closing == Closing::Open

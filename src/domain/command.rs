@@ -329,7 +329,7 @@ pub enum Effect {
     /// A token was given or used.
     Token(Token),
     /// A token ended.
-    TokenEnded(TokenHash),
+    TokenEnded(Token),
     /// A conversation was created, or changed in what [`Effect::Append`] does not say.
     Conversation(Conversation),
     /// A member joined, left, read or sent.

@@ -303,7 +303,7 @@ impl Deciding<'_> {
         let surplus = (tokens.len() + 1).saturating_sub(TOKENS_PER_ACCOUNT_MAX);
         for (place, token) in tokens.iter().enumerate() {
             if place < surplus || self.now.0 - token.used_at.0 >= self.policy.token_idle_ms_max {
-                self.end_token(token.hash);
+                self.end_token(*token);
             }
         }
         self.effects.push(Effect::Token(Token {
@@ -313,14 +313,14 @@ impl Deciding<'_> {
         }));
     }
 
-    fn end_token(&mut self, hash: TokenHash) {
-        self.effects.push(Effect::TokenEnded(hash));
-        self.tell(Audience::Everyone, Event::TokenEnded(hash));
+    fn end_token(&mut self, token: Token) {
+        self.effects.push(Effect::TokenEnded(token));
+        self.tell(Audience::Everyone, Event::TokenEnded(token));
     }
 
     fn logout(&mut self, token: Option<Token>) -> Reply {
         if let Some(token) = token {
-            self.end_token(token.hash);
+            self.end_token(token);
         }
         Reply::Done
     }
@@ -481,7 +481,11 @@ impl Deciding<'_> {
         }
         let before = member.unread(head);
         if member.apply_read(mark) {
-            let cleared = before.saturating_sub(member.unread(head));
+            // What somebody who has left had not read ceased to count as they left.
+            let cleared = match member.is_active() {
+                true => before.saturating_sub(member.unread(head)),
+                false => 0,
+            };
             self.effects.push(Effect::Member(member.clone()));
             self.tell(
                 Audience::One(member.account),

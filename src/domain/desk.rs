@@ -15,6 +15,9 @@ use crate::domain::token::{Token, TokenHash};
 use crate::domain::view::View;
 use crate::limits::{SESSIONS_PER_SHARD_MAX, TOKEN_BYTES_MAX, TOKEN_TOUCH_MS_MIN};
 
+#[cfg(test)]
+mod tests;
+
 /// A shard's memory: sessions by token and views by account, bounded, least recently used first out.
 ///
 /// Everything on it is as of the last commit that was handled. A load that is under way is announced first
@@ -202,12 +205,16 @@ impl Desk {
         }
         self.views_bytes += view.bytes();
         self.views.insert(account, view);
+        self.shrink_views();
+        None
+    }
+
+    fn shrink_views(&mut self) {
         while self.views_bytes > self.views_bytes_max
             && let Some((&oldest, _)) = self.views.front()
         {
             self.drop_view(oldest);
         }
-        None
     }
 
     /// Gives up on a view that was being loaded.
@@ -244,7 +251,7 @@ impl Desk {
     /// Brings everything forward by what happened in `commit`.
     pub fn apply(&mut self, commit: CommitNumber, told: &Told) {
         let event = &told.event;
-        if let Event::TokenEnded(hash) = **event {
+        if let Event::TokenEnded(Token { hash, .. }) = **event {
             self.revocations += 1;
             self.sessions.remove(&hash);
             if let Some(expected) = self.expected_sessions.get_mut(&hash) {
@@ -259,6 +266,7 @@ impl Desk {
             }
             Audience::Everyone => self.apply_to_everyone(commit, event),
         }
+        self.shrink_views();
     }
 
     fn apply_to(&mut self, account: AccountId, commit: CommitNumber, event: &Arc<Event>) {

@@ -7,7 +7,7 @@ use crate::domain::conversation::Conversation;
 use crate::domain::ids::AccountId;
 use crate::domain::member::Member;
 use crate::domain::message::Message;
-use crate::domain::token::TokenHash;
+use crate::domain::token::Token;
 
 /// What happened. Rows are as they stand after it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +54,7 @@ pub enum Event {
     /// What an account tells of itself changed.
     ProfileChanged(Arc<Account>),
     /// A token ended.
-    TokenEnded(TokenHash),
+    TokenEnded(Token),
     /// Two accounts became contacts without a message.
     ContactMade(Box<Contact>),
     /// The members of a group are told that somebody joins or leaves. It stands after a joining and before a leaving.

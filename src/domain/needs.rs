@@ -525,10 +525,7 @@ impl Gather<'_> {
         self.want(found)
     }
 
-    #[expect(
-        clippy::type_complexity,
-        reason = "the outer layer says whether it is in memory, the inner whether it exists"
-    )]
+    /// In each the outer layer says whether it is in memory, the inner whether it exists.
     fn part(
         &mut self,
         conversation: ConversationId,

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
 use crate::domain::event::{Audience, Event, Told};
 use crate::domain::ids::{AccountId, CommitNumber, ConversationId};
@@ -22,6 +22,8 @@ pub struct Roster<S, W> {
 
 #[derive(Debug)]
 struct Attached<S> {
+    /// Events up to here came before.
+    since: CommitNumber,
     sockets: SmallVec<[S; 1]>,
     groups: HashSet<ConversationId>,
 }
@@ -87,28 +89,25 @@ impl<S: Copy + PartialEq, W> Roster<S, W> {
         account: AccountId,
         commit: CommitNumber,
         groups: Vec<ConversationId>,
-    ) -> (Vec<W>, Vec<(CommitNumber, Told)>) {
+    ) -> (Vec<W>, Vec<Told>) {
         let Some(attaching) = self.attaching.remove(&account) else {
             return (Vec::new(), Vec::new());
         };
-        self.attached.insert(
-            account,
-            Attached {
-                sockets: SmallVec::new(),
-                groups: HashSet::new(),
-            },
-        );
-        groups
-            .into_iter()
-            .for_each(|group| self.join(account, group));
-        let since: Vec<(CommitNumber, Told)> = attaching
-            .events
-            .into_iter()
-            .filter(|(number, _)| *number > commit)
-            .collect();
-        since
-            .iter()
-            .for_each(|(_, told)| self.apply_membership(&told.event));
+        let attached = Attached {
+            since: commit,
+            sockets: SmallVec::new(),
+            groups: HashSet::new(),
+        };
+        self.attached.insert(account, attached);
+        for group in groups {
+            self.join(account, group);
+        }
+        let mut since = Vec::new();
+        for (number, told) in attaching.events {
+            if number > commit && self.follow(&told).contains(&account) {
+                since.push(told);
+            }
+        }
         (attaching.waiting, since)
     }
 
@@ -139,47 +138,50 @@ impl<S: Copy + PartialEq, W> Roster<S, W> {
 
     /// Takes what happened; gives the sockets to tell, those of one account together.
     pub fn apply(&mut self, commit: CommitNumber, told: &Told) -> SmallVec<[S; 4]> {
-        for attaching in self.attaching.values_mut() {
-            attaching.events.push((commit, told.clone()));
+        for (account, attaching) in &mut self.attaching {
+            let is_for_others = match told.audience {
+                Audience::One(one) => one != *account,
+                Audience::Two(one, other) => one != *account && other != *account,
+                Audience::Everyone => false,
+            };
+            if !is_for_others {
+                attaching.events.push((commit, told.clone()));
+            }
         }
         if self.attached.is_empty() {
             return SmallVec::new();
         }
-        let before = self.members_of(&told.event);
-        self.apply_membership(&told.event);
         let mut sockets = SmallVec::new();
-        match told.audience {
-            Audience::One(account) => self.add_sockets(account, &mut sockets),
-            Audience::Two(one, other) => {
-                self.add_sockets(one, &mut sockets);
-                self.add_sockets(other, &mut sockets);
-            }
-            Audience::Everyone => {
-                let mut members = before;
-                members.extend(self.members_of(&told.event));
-                members.sort_unstable();
-                members.dedup();
-                members
-                    .iter()
-                    .for_each(|account| self.add_sockets(*account, &mut sockets));
+        for account in self.follow(told) {
+            if let Some(attached) = self.attached.get(&account)
+                && commit > attached.since
+            {
+                sockets.extend(attached.sockets.iter().copied());
             }
         }
         sockets
     }
 
-    /// The sockets of an account here.
-    pub fn sockets(&self, account: AccountId) -> &[S] {
-        self.attached
-            .get(&account)
-            .map_or(&[], |attached| &attached.sockets)
-    }
-
-    fn add_sockets(&self, account: AccountId, sockets: &mut SmallVec<[S; 4]>) {
-        sockets.extend(self.sockets(account).iter().copied());
+    /// Brings the groups forward by an event; gives the accounts that it concerns. Of a group's those who were members before or are
+    /// members after it.
+    fn follow(&mut self, told: &Told) -> SmallVec<[AccountId; 4]> {
+        match (told.audience, &*told.event) {
+            (Audience::One(account), _) => smallvec![account],
+            (Audience::Two(one, other), _) => smallvec![one, other],
+            (Audience::Everyone, Event::TokenEnded(token)) => smallvec![token.account],
+            (Audience::Everyone, event) => {
+                let mut members = self.members_of(event);
+                self.apply_membership(&told.event);
+                members.extend(self.members_of(event));
+                members.sort_unstable();
+                members.dedup();
+                members
+            }
+        }
     }
 
     /// The attached members of the group that an event is about.
-    fn members_of(&self, event: &Event) -> SmallVec<[AccountId; 2]> {
+    fn members_of(&self, event: &Event) -> SmallVec<[AccountId; 4]> {
         let group = match event {
             Event::Message(delivery) => delivery.conversation.id,
             Event::Joined { conversation, .. } => conversation.id,
@@ -188,7 +190,8 @@ impl<S: Copy + PartialEq, W> Roster<S, W> {
             Event::Recalled(recalled) => recalled.conversation.id,
             _ => return SmallVec::new(),
         };
-        self.groups.get(&group).cloned().unwrap_or_default()
+        let members = self.groups.get(&group);
+        members.map_or_else(SmallVec::new, |members| members.iter().copied().collect())
     }
 
     fn apply_membership(&mut self, event: &Arc<Event>) {
@@ -219,3 +222,6 @@ impl<S: Copy + PartialEq, W> Roster<S, W> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -37,21 +37,7 @@ pub struct State {
 
 impl Default for State {
     fn default() -> State {
-        State {
-            accounts: Cache::new(STATE_CACHE_BYTES_MAX),
-            names: Cache::new(STATE_CACHE_BYTES_MAX),
-            singles: Cache::new(STATE_CACHE_BYTES_MAX),
-            conversations: Cache::new(STATE_CACHE_BYTES_MAX),
-            members: Cache::new(STATE_CACHE_BYTES_MAX),
-            tokens: Cache::new(STATE_CACHE_BYTES_MAX),
-            tokens_of: Cache::new(STATE_CACHE_BYTES_MAX),
-            client_ids: Cache::new(STATE_CACHE_BYTES_MAX),
-            jim_groups: Cache::new(STATE_CACHE_BYTES_MAX),
-            assignments: Vec::new(),
-            candidates: None,
-            recalled: None,
-            shown: None,
-        }
+        State::bounded(STATE_CACHE_BYTES_MAX)
     }
 }
 
@@ -59,6 +45,25 @@ impl Default for State {
 pub type Found<T> = Result<T, Key>;
 
 impl State {
+    /// Nothing in memory yet, and of each kind of row at most `bytes_max` after [`State::shrink`].
+    pub fn bounded(bytes_max: usize) -> State {
+        State {
+            accounts: Cache::new(bytes_max),
+            names: Cache::new(bytes_max),
+            singles: Cache::new(bytes_max),
+            conversations: Cache::new(bytes_max),
+            members: Cache::new(bytes_max),
+            tokens: Cache::new(bytes_max),
+            tokens_of: Cache::new(bytes_max),
+            client_ids: Cache::new(bytes_max),
+            jim_groups: Cache::new(bytes_max),
+            assignments: Vec::new(),
+            candidates: None,
+            recalled: None,
+            shown: None,
+        }
+    }
+
     /// An account by its number.
     pub fn account(&mut self, id: AccountId) -> Found<Option<Arc<Account>>> {
         self.accounts.get(&id).cloned().ok_or(Key::Account(id))
@@ -254,13 +259,11 @@ impl State {
                         tokens.push(*token);
                     });
                 }
-                Effect::TokenEnded(hash) => {
-                    if let Some(Some(token)) = self.tokens.get(hash).copied() {
-                        self.change_tokens_of(token.account, commit, |tokens| {
-                            tokens.retain(|other| other.hash != *hash)
-                        });
-                    }
-                    self.tokens.put(*hash, None, 0, commit);
+                Effect::TokenEnded(token) => {
+                    self.tokens.put(token.hash, None, 0, commit);
+                    self.change_tokens_of(token.account, commit, |tokens| {
+                        tokens.retain(|other| other.hash != token.hash)
+                    });
                 }
                 Effect::Conversation(conversation) => {
                     if let ConversationKind::Single(pair) = conversation.kind {

@@ -145,7 +145,7 @@ impl Shard {
         }
         // The sockets speak first; what has happened since the load comes after.
         self.deliver();
-        for (_, told) in since {
+        for told in since {
             self.push(&told, &sockets);
         }
     }

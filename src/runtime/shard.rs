@@ -231,7 +231,8 @@ impl Shard {
 
     /// `false` when it was the last.
     fn turn(&mut self, events: &mut Events) -> bool {
-        if let Err(error) = self.poll.poll(events, self.poll_timeout())
+        let timeout = self.poll_timeout();
+        if let Err(error) = self.poll.poll(events, timeout)
             && error.kind() != io::ErrorKind::Interrupted
         {
             self.shared
@@ -255,7 +256,7 @@ impl Shard {
         !self.is_over()
     }
 
-    fn poll_timeout(&self) -> Option<Duration> {
+    fn poll_timeout(&mut self) -> Option<Duration> {
         let accepting = self
             .listeners
             .iter()
@@ -597,15 +598,16 @@ impl Shard {
             let took = Duration::from_millis(self.now_ms.saturating_sub(finished.started_ms));
             self.recorder.request(call, outcome(&finished), took);
         }
-        while let Some(want) = self.wants.pop() {
-            self.want(
-                CallKey {
-                    conn: key,
-                    call: want.call,
-                },
-                want.what,
-            );
+        // In their order: it is the order in which commands reach the writer.
+        let mut wants = std::mem::take(&mut self.wants);
+        for want in wants.drain(..) {
+            let call = CallKey {
+                conn: key,
+                call: want.call,
+            };
+            self.want(call, want.what);
         }
+        self.wants = wants;
     }
 
     /// Hands over what was wanted, which may lead to further wants.

@@ -12,6 +12,8 @@ pub struct Wheel {
     slots: Vec<Vec<Key>>,
     /// Ticks before this one have been polled.
     next_tick: u64,
+    /// Nothing is set before this tick: where the search for the next deadline goes on.
+    first_tick: u64,
     len: usize,
 }
 
@@ -21,6 +23,7 @@ impl Wheel {
         Wheel {
             slots: vec![Vec::new(); SLOTS],
             next_tick: now_ms / TICK_MS,
+            first_tick: 0,
             len: 0,
         }
     }
@@ -31,6 +34,7 @@ impl Wheel {
             .clamp(self.next_tick, self.next_tick + SLOTS as u64 - 1);
         self.slots[tick as usize % SLOTS].push(key);
         self.len += 1;
+        self.first_tick = self.first_tick.min(tick);
         tick * TICK_MS
     }
 
@@ -49,13 +53,15 @@ impl Wheel {
     }
 
     /// When [`Wheel::poll`] has something to do, at the earliest; `None` when nothing is set.
-    pub fn next_ms(&self) -> Option<u64> {
+    pub fn next_ms(&mut self) -> Option<u64> {
         if self.len == 0 {
             return None;
         }
-        let ahead = (0..SLOTS as u64)
-            .find(|ahead| !self.slots[(self.next_tick + ahead) as usize % SLOTS].is_empty())?;
-        Some((self.next_tick + ahead) * TICK_MS)
+        self.first_tick = self.first_tick.max(self.next_tick);
+        while self.slots[self.first_tick as usize % SLOTS].is_empty() {
+            self.first_tick += 1;
+        }
+        Some(self.first_tick * TICK_MS)
     }
 }
 

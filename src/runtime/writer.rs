@@ -11,7 +11,7 @@ use crate::config::LogLevel;
 use crate::domain::command::{Refusal, Reply};
 use crate::domain::event::{Audience, Told};
 use crate::limits::INBOX_ENTRIES_MAX;
-use crate::runtime::inbox::{CommandSlot, Entry};
+use crate::runtime::inbox::{CommandSlot, Entry, Inbox};
 use crate::runtime::shared::{Shared, wall_clock};
 use crate::store::writer::{LoadRequest, Loaded, Released, Submitted, Writer};
 
@@ -75,13 +75,10 @@ impl WriterThread {
         false
     }
 
+    /// A server that stops has shards that do not look any more.
     fn wait_for_inboxes(&self) {
-        while self
-            .shared
-            .inboxes
-            .iter()
-            .any(|inbox| inbox.len() > INBOX_ENTRIES_MAX)
-        {
+        let is_full = |inbox: &Inbox| inbox.len() > INBOX_ENTRIES_MAX;
+        while !self.shared.is_draining() && self.shared.inboxes.iter().any(is_full) {
             std::thread::sleep(INBOX_FULL_REST);
         }
     }

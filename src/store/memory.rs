@@ -141,7 +141,7 @@ impl State {
                 self.tokens.insert(token.hash, *token);
                 self.tokens_by_account.insert((token.account, token.hash));
             }
-            Effect::TokenEnded(hash) => self.end_token(*hash),
+            Effect::TokenEnded(token) => self.end_token(token.hash),
             Effect::Conversation(conversation) => {
                 self.counters.conversation = self.counters.conversation.max(conversation.id);
                 if let ConversationKind::Single(pair) = conversation.kind {

@@ -4,6 +4,7 @@ mod backend;
 mod build;
 mod queries;
 mod random;
+mod service;
 
 use std::sync::Arc;
 
@@ -301,7 +302,7 @@ fn tokens_end(bench: &mut dyn Bench) {
     commit(
         bench,
         &[
-            Effect::TokenEnded(two.hash),
+            Effect::TokenEnded(two),
             Effect::Token(two),
             Effect::Token(moved),
         ],
@@ -314,8 +315,8 @@ fn tokens_end(bench: &mut dyn Bench) {
         bench,
         &[
             Effect::Token(two),
-            Effect::TokenEnded(two.hash),
-            Effect::TokenEnded(two.hash),
+            Effect::TokenEnded(two),
+            Effect::TokenEnded(two),
         ],
     );
     see(bench, |snapshot| {

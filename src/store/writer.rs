@@ -20,6 +20,9 @@ use crate::domain::state::State;
 use crate::limits::{BATCH_BYTES_MAX, BATCH_COMMANDS_MAX, LOADS_PER_COMMAND_MAX};
 use crate::store::{Counters, Store, StoreError};
 
+#[cfg(test)]
+mod tests;
+
 /// A command on its way; `R` says to whom the answer goes.
 #[derive(Debug)]
 pub struct Submitted<R> {
@@ -285,6 +288,7 @@ impl<R> Writer<R> {
             released.failures.extend(self.reopen().err());
         }
         if batch.effects.is_empty() {
+            self.shrink();
             return released;
         }
         let number = CommitNumber(self.commit.0 + 1);
@@ -292,12 +296,12 @@ impl<R> Writer<R> {
             Ok(()) => {
                 self.commit = number;
                 released.commit = Some(number);
-                let floor = self.waiting.values().map(|waiting| waiting.asked_at).min();
-                self.state.shrink(floor.unwrap_or(number));
+                self.shrink();
             }
             Err(error) => {
                 released.failures.push(error);
                 released.told.clear();
+                released.effects = 0;
                 released
                     .replies
                     .iter_mut()
@@ -307,6 +311,11 @@ impl<R> Writer<R> {
             }
         }
         released
+    }
+
+    fn shrink(&mut self) {
+        let floor = self.waiting.values().map(|waiting| waiting.asked_at).min();
+        self.state.shrink(floor.unwrap_or(self.commit));
     }
 
     fn reopen(&mut self) -> Result<(), StoreError> {

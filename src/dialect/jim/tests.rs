@@ -1,1 +1,5 @@
-
+mod golden;
+mod host;
+mod http;
+mod model;
+mod rules;

@@ -24,7 +24,7 @@ impl Deciding<'_> {
         if self.now.0 - token.used_at.0 < self.policy.token_idle_ms_max {
             return Err(Refusal::TokenTaken);
         }
-        self.end_token(token.hash);
+        self.end_token(token);
         Ok(())
     }
 

@@ -73,10 +73,11 @@ const MESSAGE: &str = "
     FROM message WHERE id = ?1";
 const NEWEST_MESSAGE_NAMED: &str = "
     SELECT id, conversation, position, sender, at, kind, body, origin, client_id, attributes, recalled
-    FROM message WHERE sender = ?1 AND origin = ?2 AND client_id = ?3 ORDER BY id DESC LIMIT 1";
+    FROM message WHERE id = (SELECT max(id) FROM message WHERE sender = ?1 AND origin = ?2 AND client_id = ?3)";
 
 const JIM_GROUP: &str = "SELECT id FROM conversation WHERE jim_name = ?1";
-const AGENTS: &str = "SELECT id, name, created_at, nick, avatar, terminal, role FROM account WHERE role IN (1, 2) ORDER BY id";
+const AGENTS: &str =
+    "SELECT id, name, created_at, nick, avatar, terminal, role FROM account WHERE role IN (1, 2)";
 const ASSIGNMENTS: &str = "SELECT visitor, agent, at FROM assignment WHERE visitor = ?1";
 const AGENT_VISITORS: &str = "SELECT count(*) FROM assignment WHERE agent = ?1 AND at >= ?2";
 const AGENT_LAST: &str = "SELECT max(at) FROM assignment WHERE agent = ?1";
@@ -320,7 +321,9 @@ impl Snapshot for SqliteSnapshot<'_> {
     }
 
     fn agents(&self) -> Result<Vec<Arc<Account>>> {
-        self.all(AGENTS, [], account)
+        let mut agents = self.all(AGENTS, [], account)?;
+        agents.sort_unstable_by_key(|agent| agent.id);
+        Ok(agents)
     }
 
     fn assignments(&self, visitor: AccountId) -> Result<Vec<Assignment>> {

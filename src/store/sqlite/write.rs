@@ -110,7 +110,7 @@ impl<'a> Batch<'a> {
             match effect {
                 Effect::Account(account) => batch.accounts.push(account),
                 Effect::Token(token) => batch.tokens.push((token.hash, Some(token))),
-                Effect::TokenEnded(hash) => batch.tokens.push((*hash, None)),
+                Effect::TokenEnded(token) => batch.tokens.push((token.hash, None)),
                 Effect::Conversation(conversation) => batch.conversations.push(conversation),
                 Effect::Member(member) => batch.members.push(member),
                 Effect::Append(message) | Effect::Recall(message) => batch.messages.push(message),

@@ -439,8 +439,14 @@ impl Host {
                 Ok(Reply::Account(account))
             }
             Command::Logout { token } => {
-                self.tokens.remove(token);
-                self.tell(Audience::Everyone, Event::TokenEnded(*token));
+                if let Some(account) = self.tokens.remove(token) {
+                    let ended = Token {
+                        hash: *token,
+                        account,
+                        used_at: NOW,
+                    };
+                    self.tell(Audience::Everyone, Event::TokenEnded(ended));
+                }
                 Ok(Reply::Done)
             }
             Command::Send(send) => self.send(send),
