@@ -1,6 +1,7 @@
 //! What the tests stand on: the server as a process, an HTTP client, the buyer's calls, and patterns for exact bytes.
 
 mod buyer;
+mod chat;
 mod conv;
 mod http;
 mod images;
@@ -9,6 +10,7 @@ mod request;
 mod server;
 
 pub use buyer::{Buyer, Envelope, TOKEN_CALLS, login};
+pub use chat::App;
 pub use conv::Backend;
 pub use http::{Client, Response};
 pub use images::{BMP, GIF, JPEG, PNG, WEBP, gif_of};
