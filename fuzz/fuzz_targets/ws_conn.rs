@@ -274,7 +274,21 @@ fuzz_target!(|data: &[u8]| {
     let mut cuts = [one, other].map(|cut| bytes.len() * usize::from(*cut) / 256);
     cuts.sort_unstable();
     let whole = run(*how, &bytes, &[]);
-    assert_eq!(run(*how, &bytes, &cuts), whole);
     let each: Vec<usize> = (1..bytes.len()).collect();
-    assert_eq!(run(*how, &bytes, &each), whole);
+    for cut in [&cuts[..], &each] {
+        let (head, frames) = run(*how, &bytes, cut);
+        assert_eq!(head, whole.0);
+        assert!(agree(&whole.1, &frames), "{whole:?} {frames:?}");
+    }
 });
+
+/// The same messages. A client that closes or breaks the rules does not get the answers that it had not yet waited for: then one has the
+/// beginning of the other, and the same end.
+fn agree(whole: &[Vec<u8>], cut: &[Vec<u8>]) -> bool {
+    match (whole.split_last(), cut.split_last()) {
+        (Some((end, before)), Some((other_end, other_before))) if end.first() == Some(&0x88) => {
+            end == other_end && other_before.starts_with(before)
+        }
+        _ => whole == cut,
+    }
+}

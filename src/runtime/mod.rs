@@ -1,13 +1,15 @@
 //! The threads of a server and what goes between them: the only part that touches sockets, and with [`crate::store`] and
 //! [`crate::media`] the only one that knows threads, files and clocks.
 //!
-//! Reading order: [`server`] (start and stop), [`shard`] and [`services`] (the event loop), [`writer`], [`reader`]; then what they are
+//! Reading order: [`server`] (start and stop), [`shard`] (the event loop), [`peers`] (its connections) and
+//! [`services`] (what it fetches for them), [`writer`], [`reader`]; then what they are
 //! made of, [`inbox`], [`shared`], [`sessions`], [`socket`], [`slab`], [`wheel`].
 
 pub mod inbox;
+mod peers;
 pub mod reader;
 pub mod server;
-pub mod services;
+mod services;
 pub mod sessions;
 pub mod shard;
 pub mod shared;

@@ -3,7 +3,6 @@
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
@@ -11,26 +10,20 @@ use mio::event::Event;
 use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Token};
 
-use crate::admin::metrics::{CloseReason, Counter, Gauge, Histogram, Outcome, Recorder};
+use crate::admin::metrics::{Gauge, Histogram, Recorder};
 use crate::config::LogLevel;
-use crate::conn::{
-    BufferPool, Cause, Closing, Compressors, Conn, Delivered, Finished, HttpSettings, Turn, Want,
-    WsSettings,
-};
-use crate::dialect::{CallResult, Settings};
+use crate::conn::{BufferPool, Compressors, Delivered, Finished, HttpSettings, Want, WsSettings};
+use crate::dialect::Settings;
 use crate::domain::desk::Desk;
 use crate::domain::ids::{AccountId, TimeMs};
 use crate::domain::roster::Roster;
-use crate::limits::{
-    ACCEPT_PAUSE_MS, ACCEPTS_PER_TURN_MAX, READS_PER_TURN_MAX, RECEIVE_BUFFER_BYTES,
-    SHARD_BODY_BYTES_MAX,
-};
+use crate::limits::RECEIVE_BUFFER_BYTES;
 use crate::proto::http::date::{ImfFixdate, imf_fixdate};
 use crate::runtime::inbox::{CallKey, CommandSlot, Entry, Question};
+use crate::runtime::peers::{Listener, Peer};
 use crate::runtime::reader::Heavy;
 use crate::runtime::shared::{Shared, wall_clock};
 use crate::runtime::slab::{Key, Slab};
-use crate::runtime::socket::Transport;
 use crate::runtime::wheel::Wheel;
 use crate::runtime::writer::ToWriter;
 use crate::store::writer::Submitted;
@@ -40,7 +33,7 @@ pub const WAKER: Token = Token(usize::MAX);
 /// Listeners' tokens count down from here.
 const LISTENERS: usize = usize::MAX - 1;
 /// The generation of keys that connections never have, so that their tokens stay below those of listeners.
-const GENERATION_MAX: u32 = u32::MAX;
+pub(super) const GENERATION_MAX: u32 = u32::MAX;
 
 /// What a shard is made of.
 pub struct Parts {
@@ -76,53 +69,32 @@ pub struct Parts {
     pub drain_timeout: Duration,
 }
 
-/// A connection and its socket.
-struct Peer {
-    transport: Transport,
-    conn: Conn,
-    /// Whether the kernel may have more to read: edges are reported once.
-    readable: bool,
-    /// Whether the peer has said that it sends no more, so that a short read is not the last.
-    read_closed: bool,
-    /// Whether the socket takes bytes.
-    writable: bool,
-    is_ready: bool,
-    is_dirty: bool,
-    has_shut: bool,
-    /// Whose socket it is, once it is attached.
-    account: Option<AccountId>,
-    /// When the wheel brings it up next.
-    timer_ms: u64,
-    /// Its part of [`Shard::body_bytes`].
-    body_bytes: usize,
-}
-
 /// One event loop. See the module.
 pub struct Shard {
     pub(super) index: usize,
-    poll: Poll,
-    listeners: Vec<Listener>,
+    pub(super) poll: Poll,
+    pub(super) listeners: Vec<Listener>,
     pub(super) settings: Arc<Settings>,
-    http: Arc<HttpSettings>,
-    ws: Arc<WsSettings>,
+    pub(super) http: Arc<HttpSettings>,
+    pub(super) ws: Arc<WsSettings>,
     pub(super) shared: Arc<Shared>,
     pub(super) writer: Sender<ToWriter>,
     pub(super) short: Sender<Question>,
     pub(super) heavy: Sender<Heavy>,
     pub(super) recorder: Recorder,
-    calls: Arc<HashMap<&'static str, usize>>,
-    connections_max: usize,
-    drain_timeout: Duration,
+    pub(super) calls: Arc<HashMap<&'static str, usize>>,
+    pub(super) connections_max: usize,
+    pub(super) drain_timeout: Duration,
 
-    peers: Slab<Peer>,
-    wheel: Wheel,
+    pub(super) peers: Slab<Peer>,
+    pub(super) wheel: Wheel,
     pub(super) desk: Desk,
     /// The newest commit whose events have been handled.
-    seen: u64,
+    pub(super) seen: u64,
     /// Connections with something to read or to go on with.
-    ready: VecDeque<Key>,
+    pub(super) ready: VecDeque<Key>,
     /// Connections with something to write.
-    dirty: Vec<Key>,
+    pub(super) dirty: Vec<Key>,
     /// Commands of this turn.
     pub(super) submits: Vec<Submitted<CommandSlot>>,
     pub(super) commands_in_flight: usize,
@@ -132,32 +104,24 @@ pub struct Shard {
     /// Calls that wait for a view that is being loaded.
     pub(super) view_waiters: HashMap<AccountId, Vec<CallKey>>,
     /// Bytes of request bodies under way.
-    body_bytes: usize,
+    pub(super) body_bytes: usize,
     /// What was wanted and is here, to be handed to connections.
     pub(super) delivered: VecDeque<(CallKey, Delivered)>,
 
-    receive: Box<[u8]>,
-    entries: Vec<Entry>,
-    due: Vec<Key>,
-    wants: Vec<Want>,
-    finished: Vec<Finished>,
-    scratch: Vec<u8>,
-    buffers: BufferPool,
-    compressors: Compressors,
+    pub(super) receive: Box<[u8]>,
+    pub(super) entries: Vec<Entry>,
+    pub(super) due: Vec<Key>,
+    pub(super) wants: Vec<Want>,
+    pub(super) finished: Vec<Finished>,
+    pub(super) scratch: Vec<u8>,
+    pub(super) buffers: BufferPool,
+    pub(super) compressors: Compressors,
     pub(super) now: TimeMs,
-    now_ms: u64,
-    date: ImfFixdate,
-    date_second: i64,
-    draining_since: Option<Instant>,
+    pub(super) now_ms: u64,
+    pub(super) date: ImfFixdate,
+    pub(super) date_second: i64,
+    pub(super) draining_since: Option<Instant>,
 }
-
-struct Listener {
-    socket: TcpListener,
-    is_ready: bool,
-    /// Until when accepting rests for want of descriptors, by the monotonic clock in milliseconds.
-    paused_until_ms: u64,
-}
-
 impl Shard {
     /// A shard that has everything but a thread.
     ///
@@ -321,26 +285,6 @@ impl Shard {
         }
     }
 
-    fn make_ready(&mut self, key: Key) {
-        if let Some(peer) = self.peers.get_mut(key)
-            && !peer.is_ready
-            && (peer.conn.has_unparsed_work(&self.http)
-                || (peer.readable && peer.conn.wants_read(&self.http)))
-        {
-            peer.is_ready = true;
-            self.ready.push_back(key);
-        }
-    }
-
-    fn make_dirty(&mut self, key: Key) {
-        if let Some(peer) = self.peers.get_mut(key)
-            && !peer.is_dirty
-        {
-            peer.is_dirty = true;
-            self.dirty.push(key);
-        }
-    }
-
     /// Handles everything that other threads have for this shard.
     fn drain_inbox(&mut self) {
         // Whatever is published by now is in the inbox by now.
@@ -356,157 +300,9 @@ impl Shard {
     }
 
     /// Before something is answered from memory: memory shows every commit that a client can have heard of.
-    fn catch_up(&mut self) {
+    pub(super) fn catch_up(&mut self) {
         if self.shared.published() > self.seen {
             self.drain_inbox();
-        }
-    }
-
-    fn accept_all(&mut self) {
-        for place in 0..self.listeners.len() {
-            self.accept(place);
-        }
-    }
-
-    fn accept(&mut self, place: usize) {
-        for _ in 0..ACCEPTS_PER_TURN_MAX {
-            let now_ms = self.now_ms;
-            let Some(listener) = self.listeners.get_mut(place) else {
-                return;
-            };
-            if !listener.is_ready || listener.paused_until_ms > now_ms {
-                return;
-            }
-            match listener.socket.accept() {
-                Ok((stream, _)) => self.accept_one(stream),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    listener.is_ready = false;
-                    return;
-                }
-                Err(error) if is_of_one_connection(&error) => {}
-                Err(error) => {
-                    listener.paused_until_ms = now_ms + ACCEPT_PAUSE_MS;
-                    self.shared.log(
-                        LogLevel::Warn,
-                        &format!("accepting rests for {ACCEPT_PAUSE_MS} ms: {error}"),
-                    );
-                    return;
-                }
-            }
-        }
-    }
-
-    fn accept_one(&mut self, stream: mio::net::TcpStream) {
-        self.recorder.count(Counter::ConnectionsAccepted, 1);
-        if self.shared.connections.fetch_add(1, Ordering::Relaxed) >= self.connections_max {
-            self.shared.connections.fetch_sub(1, Ordering::Relaxed);
-            self.recorder
-                .count(Counter::ConnectionsClosed(CloseReason::Overload), 1);
-            return;
-        }
-        // Without it answers wait for acknowledgements; a socket that refuses it works all the same.
-        let _ = stream.set_nodelay(true);
-        let conn = Conn::new(self.now_ms, &self.http);
-        let key = self.peers.insert(|_| Peer {
-            transport: Transport::Plain(stream),
-            conn,
-            readable: true,
-            read_closed: false,
-            writable: true,
-            is_ready: false,
-            is_dirty: false,
-            has_shut: false,
-            account: None,
-            timer_ms: u64::MAX,
-            body_bytes: 0,
-        });
-        self.recorder.add(Gauge::ConnectionsOpen, 1);
-        let token = Token((key.generation as usize) << u32::BITS | key.slot as usize);
-        let registry = self.poll.registry();
-        let registered = self
-            .peers
-            .get_mut(key)
-            .map(|peer| peer.transport.register(registry, token));
-        match registered {
-            Some(Ok(())) if key.generation < GENERATION_MAX => {
-                self.set_timer(key);
-                self.make_ready(key);
-            }
-            _ => self.close(key, CloseReason::Error),
-        }
-    }
-
-    /// Serves each connection that was ready when the turn began, once.
-    fn serve_ready(&mut self) {
-        for _ in 0..self.ready.len() {
-            let Some(key) = self.ready.pop_front() else {
-                return;
-            };
-            if let Some(peer) = self.peers.get_mut(key) {
-                peer.is_ready = false;
-                self.serve(key);
-            }
-        }
-    }
-
-    fn serve(&mut self, key: Key) {
-        self.catch_up();
-        self.with_conn(key, |conn, turn| {
-            if conn.has_unparsed_work(turn.http) {
-                conn.resume(turn);
-            }
-        });
-        for _ in 0..READS_PER_TURN_MAX {
-            let http = Arc::clone(&self.http);
-            let Some(peer) = self.peers.get_mut(key) else {
-                return;
-            };
-            if !peer.readable || !peer.conn.wants_read(&http) {
-                break;
-            }
-            match peer.transport.read(&mut self.receive) {
-                Ok(0) => {
-                    peer.readable = false;
-                    self.with_conn(key, |conn, _| conn.handle_end());
-                }
-                Ok(count) => {
-                    // A read that does not fill the buffer has emptied the socket: the next byte is a new edge.
-                    peer.readable = count == self.receive.len() || peer.read_closed;
-                    self.recorder.count(Counter::BytesReceived, count as u64);
-                    self.catch_up();
-                    let mut receive = std::mem::take(&mut self.receive);
-                    self.with_conn(key, |conn, turn| {
-                        conn.handle_bytes(&mut receive[..count], turn)
-                    });
-                    self.receive = receive;
-                    self.bound_bodies(key);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => peer.readable = false,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return self.close(key, CloseReason::Error),
-            }
-        }
-        self.make_ready(key);
-    }
-
-    /// The bodies under way share a bound: who needs more than is left is refused.
-    fn bound_bodies(&mut self, key: Key) {
-        let Some(peer) = self.peers.get_mut(key) else {
-            return;
-        };
-        let held = peer.conn.held_bytes();
-        self.body_bytes = self.body_bytes - peer.body_bytes + held;
-        peer.body_bytes = held;
-        if held > 0 && self.body_bytes > SHARD_BODY_BYTES_MAX {
-            self.with_conn(key, |conn, turn| conn.refuse_body(turn));
-            self.bound_bodies_released(key);
-        }
-    }
-
-    fn bound_bodies_released(&mut self, key: Key) {
-        if let Some(peer) = self.peers.get_mut(key) {
-            self.body_bytes -= peer.body_bytes;
-            peer.body_bytes = 0;
         }
     }
 
@@ -530,15 +326,6 @@ impl Shard {
         self.due = due;
     }
 
-    fn set_timer(&mut self, key: Key) {
-        if let Some(peer) = self.peers.get_mut(key) {
-            let deadline_ms = peer.conn.deadline_ms();
-            if deadline_ms < peer.timer_ms {
-                peer.timer_ms = self.wheel.set(key, deadline_ms);
-            }
-        }
-    }
-
     /// When the server stops: no more connections, and those that wait for nothing end.
     fn drain_server(&mut self) {
         if self.draining_since.is_some() || !self.shared.is_draining() {
@@ -559,57 +346,6 @@ impl Shard {
             .is_some_and(|since| self.peers.is_empty() || since.elapsed() >= self.drain_timeout)
     }
 
-    /// Lets a connection handle something, then sees to what came of it.
-    pub(super) fn with_conn(&mut self, key: Key, handle: impl FnOnce(&mut Conn, &mut Turn<'_>)) {
-        let Some(peer) = self.peers.get_mut(key) else {
-            return;
-        };
-        let mut turn = Turn {
-            desk: &mut self.desk,
-            settings: &self.settings,
-            http: &self.http,
-            ws: &self.ws,
-            presence: &self.shared.sessions,
-            compressors: &mut self.compressors,
-            now: self.now,
-            now_ms: self.now_ms,
-            date: &self.date,
-            random: &mut fill_random,
-            scratch: &mut self.scratch,
-            buffers: &mut self.buffers,
-            wants: &mut self.wants,
-            finished: &mut self.finished,
-            draining: self.draining_since.is_some(),
-        };
-        handle(&mut peer.conn, &mut turn);
-        let has_output = !peer.conn.output().is_empty() || peer.conn.closing() != Closing::Open;
-        let deadline_moved = peer.conn.deadline_ms() < peer.timer_ms;
-        if has_output {
-            self.make_dirty(key);
-        }
-        if deadline_moved {
-            self.set_timer(key);
-        }
-        for finished in self.finished.drain(..) {
-            let call = finished
-                .route
-                .and_then(|route| self.calls.get(route.name))
-                .copied();
-            let took = Duration::from_millis(self.now_ms.saturating_sub(finished.started_ms));
-            self.recorder.request(call, outcome(&finished), took);
-        }
-        // In their order: it is the order in which commands reach the writer.
-        let mut wants = std::mem::take(&mut self.wants);
-        for want in wants.drain(..) {
-            let call = CallKey {
-                conn: key,
-                call: want.call,
-            };
-            self.want(call, want.what);
-        }
-        self.wants = wants;
-    }
-
     /// Hands over what was wanted, which may lead to further wants.
     pub(super) fn deliver(&mut self) {
         while let Some((call, delivered)) = self.delivered.pop_front() {
@@ -628,79 +364,6 @@ impl Shard {
         }
     }
 
-    fn flush(&mut self) {
-        let mut dirty = std::mem::take(&mut self.dirty);
-        for key in dirty.drain(..) {
-            self.write(key);
-        }
-        dirty.append(&mut self.dirty);
-        self.dirty = dirty;
-    }
-
-    /// One write a connection and turn; what the socket does not take waits for its edge.
-    fn write(&mut self, key: Key) {
-        let Some(peer) = self.peers.get_mut(key) else {
-            return;
-        };
-        peer.is_dirty = false;
-        let output = peer.conn.output();
-        if !output.is_empty() && peer.writable && peer.conn.closing() != Closing::Now {
-            let length = output.len();
-            match peer.transport.write(output) {
-                Ok(count) => {
-                    peer.writable = count == length;
-                    self.recorder.count(Counter::BytesSent, count as u64);
-                    self.with_conn(key, |conn, turn| conn.handle_written(count, turn));
-                    self.make_ready(key);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => peer.writable = false,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => self.make_dirty(key),
-                Err(_) => return self.close(key, CloseReason::Error),
-            }
-        }
-        let Some(peer) = self.peers.get_mut(key) else {
-            return;
-        };
-        match peer.conn.closing() {
-            Closing::Now => {
-                let reason = close_reason(peer.conn.cause());
-                self.close(key, reason);
-            }
-            Closing::Lingering if peer.conn.output().is_empty() && !peer.has_shut => {
-                peer.has_shut = true;
-                peer.transport.shut_sending();
-                self.make_ready(key);
-            }
-            _ => {}
-        }
-    }
-
-    /// Enters whose socket a connection is; `false` when it is gone.
-    pub(super) fn set_account(&mut self, key: Key, account: AccountId) -> bool {
-        let Some(peer) = self.peers.get_mut(key) else {
-            return false;
-        };
-        peer.account = Some(account);
-        true
-    }
-
-    /// Whose socket a connection is.
-    pub(super) fn account_of(&mut self, key: Key) -> Option<AccountId> {
-        self.peers.get_mut(key)?.account
-    }
-
-    fn close(&mut self, key: Key, reason: CloseReason) {
-        self.bound_bodies_released(key);
-        if let Some(peer) = self.peers.remove(key) {
-            if let Some(account) = peer.account {
-                self.detach(account, key);
-            }
-            self.shared.connections.fetch_sub(1, Ordering::Relaxed);
-            self.recorder.sub(Gauge::ConnectionsOpen, 1);
-            self.recorder.count(Counter::ConnectionsClosed(reason), 1);
-        }
-    }
-
     fn update_gauges(&self) {
         self.recorder
             .set(Gauge::ViewBytes, self.desk.views_bytes() as u64);
@@ -708,42 +371,4 @@ impl Shard {
         self.recorder
             .set(Gauge::Sessions, self.desk.sessions() as u64);
     }
-}
-
-fn close_reason(cause: Cause) -> CloseReason {
-    match cause {
-        Cause::Peer => CloseReason::Peer,
-        Cause::Answered => CloseReason::Answered,
-        Cause::Refused => CloseReason::Refused,
-        Cause::Idle => CloseReason::Idle,
-        Cause::SlowSender => CloseReason::SlowSender,
-        Cause::SlowConsumer => CloseReason::SlowConsumer,
-        Cause::Overload => CloseReason::Overload,
-        Cause::Shutdown => CloseReason::Shutdown,
-    }
-}
-
-fn outcome(finished: &Finished) -> Outcome {
-    match finished.result {
-        _ if finished.route.is_none() && finished.status >= 400 => Outcome::HttpError,
-        CallResult::Ok => Outcome::Ok,
-        CallResult::Refused => Outcome::Refused,
-        CallResult::Unauthorized => Outcome::Unauthorized,
-        CallResult::Busy => Outcome::Busy,
-        CallResult::Failed => Outcome::Failed,
-    }
-}
-
-fn fill_random(bytes: &mut [u8]) {
-    // There is no identity to hand out without it.
-    getrandom::fill(bytes).expect("the operating system gives random bytes");
-}
-
-/// Whether the error is about a connection that was gone before it was accepted.
-fn is_of_one_connection(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted, PermissionDenied};
-    matches!(
-        error.kind(),
-        ConnectionAborted | ConnectionReset | Interrupted | PermissionDenied
-    )
 }
