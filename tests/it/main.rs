@@ -5,6 +5,7 @@
 
 mod buyer_golden;
 mod buyer_rules;
+mod chat;
 mod concurrency;
 mod conv;
 mod harness;
