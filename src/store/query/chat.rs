@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
-use super::{account_of, conversation_of, count_by_bodies};
+use super::{conversation_of, count_by_bodies};
 use crate::domain::chat::{ChatAnswer, ChatQuery, ChatRow, ListRow};
 use crate::domain::conversation::{Conversation, ConversationKind, Pair};
 use crate::domain::ids::{AccountId, ConversationId, MessageId};
@@ -115,8 +115,7 @@ impl Part {
     fn new(snapshot: &dyn Snapshot, conversation: Conversation, member: Member) -> Result<Part> {
         let other = match &conversation.kind {
             ConversationKind::Single(pair) => {
-                let other = account_of(snapshot, pair.other(member.account))?;
-                snapshot.member(conversation.id, other.id)?
+                snapshot.member(conversation.id, pair.other(member.account))?
             }
             ConversationKind::Group(_) => None,
         };
