@@ -5,6 +5,7 @@
 
 mod buyer_golden;
 mod buyer_rules;
+mod clients;
 mod concurrency;
 mod conv;
 mod harness;
