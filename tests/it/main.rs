@@ -6,6 +6,7 @@
 mod buyer_golden;
 mod buyer_rules;
 mod chat;
+mod clients;
 mod concurrency;
 mod conv;
 mod harness;
