@@ -8,8 +8,8 @@ pub const REQUEST_LINE_BYTES_MAX: usize = 64 * 1024;
 pub const HEADER_BYTES_MAX: usize = 32 * 1024;
 /// Most header fields in one request. Past it: 431.
 pub const HEADER_COUNT_MAX: usize = 100;
-/// Longest body of an API call in bytes: a 64 KiB message in which every byte is percent-encoded, and room for the rest. Past it: 413.
-pub const API_BODY_BYTES_MAX: usize = 256 * 1024;
+/// Longest body of an API call in bytes: a 64 KiB message in which every byte is escaped as JSON allows, and room for the rest. Past it: 413.
+pub const API_BODY_BYTES_MAX: usize = 512 * 1024;
 /// Longest uploaded file in bytes. Past it: 413.
 pub const UPLOAD_BYTES_MAX: usize = 10 * 1024 * 1024;
 /// What a multipart body may hold besides the file.
@@ -26,7 +26,7 @@ pub const CLIENT_ID_BYTES_MAX: usize = 64;
 /// Longest token that an application may choose, in bytes.
 pub const TOKEN_BYTES_MAX: usize = 256;
 
-const _: () = assert!(API_BODY_BYTES_MAX >= 3 * MESSAGE_BODY_BYTES_MAX + HEADER_BYTES_MAX);
+const _: () = assert!(API_BODY_BYTES_MAX >= 6 * MESSAGE_BODY_BYTES_MAX + HEADER_BYTES_MAX);
 const _: () = assert!(MULTIPART_OVERHEAD_BYTES_MAX >= MESSAGE_BODY_BYTES_MAX);
 
 /// Most tokens in force for one account; the least recently used ends.
@@ -271,3 +271,7 @@ pub const CHAT_OUTSTANDING_MAX: usize = 256;
 pub const CHAT_PAGE_DEPTH_MAX: u64 = 100_000;
 /// Longest body of a `chat` call that names members, in bytes. Past it: 413.
 pub const CHAT_MEMBERS_BODY_BYTES_MAX: usize = 256 * 1024;
+/// When so many bytes of answers wait to be written on a connection, its next request waits too.
+pub const ANSWERS_WAITING_BYTES_MAX: usize = 256 * 1024;
+/// With room for fewer connections than this the operator is warned at start.
+pub const CONNECTIONS_FEW: usize = 1_000;

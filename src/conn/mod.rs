@@ -31,7 +31,9 @@ use crate::dialect::{Ask, Outcome, Route, Settings};
 use crate::domain::desk::{Desk, SessionMemo};
 use crate::domain::event::Event;
 use crate::domain::ids::{AccountId, TimeMs};
-use crate::limits::{LINGER_BYTES_MAX, LINGER_MS_MAX, WRITE_STALL_MS_MAX};
+use crate::limits::{
+    ANSWERS_WAITING_BYTES_MAX, LINGER_BYTES_MAX, LINGER_MS_MAX, WRITE_STALL_MS_MAX,
+};
 use crate::proto::http::date::ImfFixdate;
 use crate::proto::http::head::Method;
 use crate::proto::ws::close;
@@ -519,7 +521,7 @@ impl Conn {
             Protocol::Jim(ws) => !ws.is_full(),
             Protocol::Chat(ws) => !ws.is_full(),
         };
-        is_free && self.outbox.len() < http.outbox_bytes_max
+        is_free && self.outbox.len() < http.outbox_bytes_max.min(ANSWERS_WAITING_BYTES_MAX)
     }
 
     fn parse(&mut self, data: &mut [u8], turn: &mut Turn<'_>) -> usize {

@@ -19,7 +19,8 @@ use crate::domain::decide::Policy;
 use crate::domain::ids::AccountId;
 use crate::domain::presence::Presence;
 use crate::limits::{
-    FILES_WAITING_MAX, QUERIES_WAITING_MAX, SHARD_COMMANDS_MAX, SPARE_DESCRIPTORS, VIEWS_BYTES_MAX,
+    CONNECTIONS_FEW, FILES_WAITING_MAX, QUERIES_WAITING_MAX, SHARD_COMMANDS_MAX, SPARE_DESCRIPTORS,
+    VIEWS_BYTES_MAX,
 };
 use crate::media::store::MediaStore;
 use crate::proto::http::request::Limits;
@@ -194,6 +195,12 @@ impl Server {
             .connections_max
             .unwrap_or(usize::MAX)
             .min(descriptors.saturating_sub(SPARE_DESCRIPTORS).max(1));
+        if connections_max < CONNECTIONS_FEW {
+            let line = format!(
+                "room for {connections_max} connections only: raise the limit on open files (ulimit -n) or --connections-max"
+            );
+            shared.log(LogLevel::Warn, &line);
+        }
         let mut shards = Vec::new();
         for (index, (poll, listeners)) in polls.into_iter().zip(listeners).enumerate() {
             let shard = Shard::new(Parts {

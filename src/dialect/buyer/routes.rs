@@ -66,10 +66,10 @@ const fn call(name: &'static str, start: fn(&Request<'_>, &mut Context<'_>) -> S
     }
 }
 
-/// A message in which every byte is percent-encoded, and room for the rest.
+/// A message in which every byte is escaped as JSON allows, and room for the rest.
 fn body_bytes_max(settings: &Settings) -> usize {
-    const REST_BYTES_MAX: usize = API_BODY_BYTES_MAX - 3 * MESSAGE_BODY_BYTES_MAX;
-    REST_BYTES_MAX + 3 * settings.message_bytes_max
+    const REST_BYTES_MAX: usize = API_BODY_BYTES_MAX - 6 * MESSAGE_BODY_BYTES_MAX;
+    REST_BYTES_MAX + 6 * settings.message_bytes_max
 }
 
 fn upload_bytes_max(settings: &Settings) -> usize {

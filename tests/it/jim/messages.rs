@@ -411,3 +411,26 @@ fn only_members_send_into_a_group() {
     a.socket
         .exchange(&say_in("a", "H", "1", "x"), &[&answer(10002, 12)]);
 }
+
+#[test]
+fn messages_sent_without_waiting_keep_their_order() {
+    let server = Server::memory(&[]);
+    let (mut a, mut b) = (server.jim("a"), server.jim("b"));
+    let numbers: Vec<String> = (0..200).map(|number| number.to_string()).collect();
+    for id in &numbers {
+        a.socket.send(&say("a", "b", id, "x"));
+    }
+    // A server that is short of time may refuse some; the others keep their order.
+    let mut accepted = Vec::new();
+    for id in numbers {
+        match a.socket.text() {
+            got if got == answer(10000, 12) => accepted.push(id),
+            got => assert_eq!(got, answer(10022, 12)),
+        }
+    }
+    for id in &accepted {
+        b.hears("a", id, "x");
+    }
+    assert!(!accepted.is_empty());
+    assert_eq!(b.ids(1, "a"), accepted);
+}

@@ -30,7 +30,7 @@ fn every_call_has_its_path_methods_and_limits() {
         let bytes_max = if is_upload {
             4 * 1024 + 128 * 1024
         } else {
-            256 * 1024
+            512 * 1024
         };
         assert_eq!((found.body_bytes_max)(&host.settings), bytes_max);
     }
