@@ -256,3 +256,18 @@ pub const JIM_BODY_BYTES_MAX: usize = 64 * 1024;
 const _: () = assert!(
     JIM_BODY_BYTES_MAX >= 6 * (3 * PROFILE_TEXT_BYTES_MAX + 2 * NAME_BYTES_MAX + TOKEN_BYTES_MAX)
 );
+
+/// Most ranges of positions that a member may leave unacknowledged below one that it acknowledged.
+pub const HOLES_MAX: usize = 1_024;
+/// The first message of a `chat` socket must say who it is within this time, in milliseconds.
+pub const CHAT_AUTH_MS_MAX: u64 = 10_000;
+/// What was pushed over `chat` and is not acknowledged is pushed again after this time, in milliseconds.
+pub const CHAT_REPEAT_MS: u64 = 30_000;
+/// How often it is pushed again.
+pub const CHAT_REPEATS_MAX: u8 = 5;
+/// Most pushed messages of a `chat` socket that are remembered until they are acknowledged.
+pub const CHAT_OUTSTANDING_MAX: usize = 256;
+/// How far back from the newest a page of all messages of a user may lie, in rows; past it pages are empty.
+pub const CHAT_PAGE_DEPTH_MAX: u64 = 100_000;
+/// Longest body of a `chat` call that names members, in bytes. Past it: 413.
+pub const CHAT_MEMBERS_BODY_BYTES_MAX: usize = 256 * 1024;

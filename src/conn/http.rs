@@ -329,6 +329,7 @@ fn take_step(step: Step, answer: Answer, number: u32, side: &mut Side<'_, '_>) -
 enum Place {
     Echo,
     Jim,
+    Chat,
 }
 
 /// The place that a request wants to open a WebSocket at.
@@ -339,6 +340,7 @@ fn endpoint(path: &str, head: &Head<'_>, diagnostics: bool) -> Option<Place> {
     match path {
         "/echo" if diagnostics && asks => Some(Place::Echo),
         "/" if asks => Some(Place::Jim),
+        "/ws" if asks || head.method() == Method::Get => Some(Place::Chat),
         _ => None,
     }
 }
@@ -378,6 +380,7 @@ fn upgrade(place: Place, head: &Head<'_>, answer: &Answer, side: &mut Side<'_, '
     Begun::Upgraded(Box::new(match place {
         Place::Echo => Protocol::Echo(Box::new(Ws::open(query, deflate, side))),
         Place::Jim => Protocol::Jim(Box::new(Ws::open(query, deflate, side))),
+        Place::Chat => Protocol::Chat(Box::new(Ws::open(query, deflate, side))),
     }))
 }
 

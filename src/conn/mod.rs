@@ -23,6 +23,7 @@ pub use ws::{Compressors, WsSettings};
 use http::Http;
 use ws::{EncodedPush, Ws, close_socket};
 
+use crate::dialect::chat::Chat;
 use crate::dialect::echo::Echo;
 use crate::dialect::jim::Jim;
 use crate::dialect::socket::Presence;
@@ -174,6 +175,7 @@ enum Protocol {
     Http(Http),
     Echo(Box<Ws<Echo>>),
     Jim(Box<Ws<Jim>>),
+    Chat(Box<Ws<Chat>>),
 }
 
 /// What an event means on the wire, made once for all sockets of each dialect.
@@ -181,6 +183,7 @@ enum Protocol {
 pub struct EncodedPushes {
     echo: EncodedPush,
     jim: EncodedPush,
+    chat: EncodedPush,
 }
 
 /// The parts of a connection that its protocol works on.
@@ -339,8 +342,10 @@ impl Conn {
             (Protocol::Jim(ws), Delivered::Outcome(outcome)) => {
                 ws.handle_outcome(call, outcome, &mut side)
             }
-            (Protocol::Echo(_), Delivered::Page(_)) => {}
-            (Protocol::Jim(_), Delivered::Page(_)) => {}
+            (Protocol::Chat(ws), Delivered::Outcome(outcome)) => {
+                ws.handle_outcome(call, outcome, &mut side)
+            }
+            (Protocol::Echo(_) | Protocol::Jim(_) | Protocol::Chat(_), Delivered::Page(_)) => {}
         }
         if self.has_unparsed_work(turn.http) {
             self.resume(turn);
@@ -359,6 +364,7 @@ impl Conn {
             Protocol::Http(_) => {}
             Protocol::Echo(ws) => ws.handle_event(event, &mut pushes.echo, &mut side),
             Protocol::Jim(ws) => ws.handle_event(event, &mut pushes.jim, &mut side),
+            Protocol::Chat(ws) => ws.handle_event(event, &mut pushes.chat, &mut side),
         }
         self.update_deadline(turn);
     }
@@ -369,6 +375,7 @@ impl Conn {
             Protocol::Http(_) => None,
             Protocol::Echo(ws) => ws.account(),
             Protocol::Jim(ws) => ws.account(),
+            Protocol::Chat(ws) => ws.account(),
         }
     }
 
@@ -396,6 +403,7 @@ impl Conn {
             Protocol::Http(http) => http.handle_timeout(has_unparsed, &mut side),
             Protocol::Echo(ws) => ws.handle_timeout(&mut side),
             Protocol::Jim(ws) => ws.handle_timeout(&mut side),
+            Protocol::Chat(ws) => ws.handle_timeout(&mut side),
         }
         self.update_deadline(turn);
     }
@@ -406,13 +414,7 @@ impl Conn {
         match protocol {
             Protocol::Http(http) if http.is_waiting() => {}
             Protocol::Http(_) => side.end(Closing::AfterOutput, Cause::Shutdown),
-            Protocol::Echo(_) => close_socket(
-                close::GOING_AWAY,
-                "the server stops",
-                Cause::Shutdown,
-                &mut side,
-            ),
-            Protocol::Jim(_) => close_socket(
+            Protocol::Echo(_) | Protocol::Jim(_) | Protocol::Chat(_) => close_socket(
                 close::GOING_AWAY,
                 "the server stops",
                 Cause::Shutdown,
@@ -429,6 +431,7 @@ impl Conn {
             Protocol::Http(http) => http.held_bytes(),
             Protocol::Echo(ws) => ws.held_bytes(),
             Protocol::Jim(ws) => ws.held_bytes(),
+            Protocol::Chat(ws) => ws.held_bytes(),
         }
     }
 
@@ -439,6 +442,7 @@ impl Conn {
             Protocol::Http(http) => http.refuse_body(&mut side),
             Protocol::Echo(ws) => ws.refuse_body(&mut side),
             Protocol::Jim(ws) => ws.refuse_body(&mut side),
+            Protocol::Chat(ws) => ws.refuse_body(&mut side),
         }
         self.update_deadline(turn);
     }
@@ -513,6 +517,7 @@ impl Conn {
             Protocol::Http(http) => !http.is_waiting(),
             Protocol::Echo(ws) => !ws.is_full(),
             Protocol::Jim(ws) => !ws.is_full(),
+            Protocol::Chat(ws) => !ws.is_full(),
         };
         is_free && self.outbox.len() < http.outbox_bytes_max
     }
@@ -527,6 +532,7 @@ impl Conn {
                 Protocol::Http(http) => http.parse(rest, &mut side),
                 Protocol::Echo(ws) => ws.parse(rest, &mut side),
                 Protocol::Jim(ws) => ws.parse(rest, &mut side),
+                Protocol::Chat(ws) => ws.parse(rest, &mut side),
             };
             taken += parsed.taken;
             self.starved = parsed.starved;
@@ -543,6 +549,7 @@ impl Conn {
             Protocol::Http(http) => http.is_waiting(),
             Protocol::Echo(ws) => ws.is_waiting(),
             Protocol::Jim(ws) => ws.is_waiting(),
+            Protocol::Chat(ws) => ws.is_waiting(),
         };
         let is_all_handled = !is_waiting && (self.unparsed.is_empty() || self.starved);
         if self.ended && self.closing == Closing::Open && is_all_handled {
@@ -561,7 +568,7 @@ impl Conn {
         } else if self.stalled_ms == 0 {
             self.stalled_ms = turn.now_ms;
         }
-        self.deadline_ms = match (&self.protocol, self.closing) {
+        self.deadline_ms = match (&mut self.protocol, self.closing) {
             _ if !self.outbox.is_empty() => self.stalled_ms + WRITE_STALL_MS_MAX,
             (_, Closing::Lingering | Closing::AfterOutput | Closing::Now) => {
                 self.deadline_ms.min(turn.now_ms + LINGER_MS_MAX)
@@ -571,6 +578,7 @@ impl Conn {
             }
             (Protocol::Echo(ws), Closing::Open) => ws.deadline_ms(turn),
             (Protocol::Jim(ws), Closing::Open) => ws.deadline_ms(turn),
+            (Protocol::Chat(ws), Closing::Open) => ws.deadline_ms(turn),
         };
     }
 }

@@ -203,7 +203,12 @@ impl<E: Endpoint> Ws<E> {
         self.decoder = Decoder::new(None);
     }
 
-    pub(super) fn deadline_ms(&self, turn: &Turn<'_>) -> u64 {
+    pub(super) fn deadline_ms(&mut self, turn: &Turn<'_>) -> u64 {
+        let own_ms = self.talk.endpoint.deadline_ms(turn.now_ms);
+        own_ms.min(self.silence_deadline_ms(turn))
+    }
+
+    fn silence_deadline_ms(&self, turn: &Turn<'_>) -> u64 {
         let settings = turn.ws;
         self.heard_ms
             + if self.has_pinged {
@@ -213,8 +218,20 @@ impl<E: Endpoint> Ws<E> {
             }
     }
 
-    /// The peer was silent for too long: it is asked whether it is there, or given up.
+    /// The endpoint's time has come, or the peer was silent for too long: then it is asked whether it is there, or given up.
     pub(super) fn handle_timeout(&mut self, side: &mut Side<'_, '_>) {
+        let now_ms = side.turn.now_ms;
+        if self.talk.endpoint.deadline_ms(now_ms) <= now_ms {
+            let mut answer = Answer::default();
+            let (endpoint, deflate) = (&mut self.talk.endpoint, self.talk.deflate.as_ref());
+            with_context(&mut answer, deflate, side.turn, |context| {
+                endpoint.handle_timeout(now_ms, context)
+            });
+            answer.write(side);
+        }
+        if now_ms < self.silence_deadline_ms(side.turn) {
+            return;
+        }
         let silent_ms = side.turn.now_ms.saturating_sub(self.heard_ms);
         if silent_ms >= side.turn.ws.idle_timeout_ms {
             close_socket(close::GOING_AWAY, "no sign of life", Cause::Idle, side);

@@ -42,7 +42,7 @@ pub fn is_signed(keys: &[AppKey], text: &str, ts: &str, sign: &str, now: TimeMs)
 }
 
 /// The credentials of the scheme `Bearer`, whose name is compared in any case (RFC 9110 §11.1).
-fn bearer<'a>(head: &Head<'a>) -> Option<&'a [u8]> {
+pub fn bearer<'a>(head: &Head<'a>) -> Option<&'a [u8]> {
     let (scheme, credentials) = head.header("authorization")?.split_at_checked(7)?;
     scheme
         .eq_ignore_ascii_case(b"bearer ")

@@ -10,6 +10,7 @@
 
 pub mod auth;
 pub mod buyer;
+pub mod chat;
 pub mod conv;
 pub mod conversation_id;
 pub mod echo;
@@ -56,6 +57,7 @@ pub fn route(path: &str) -> Option<&'static Route> {
     buyer
         .or_else(|| conv::routes::route(path))
         .or_else(|| jim::routes::route(path))
+        .or_else(|| chat::routes::route(path))
 }
 
 /// Every call of every dialect, for the metrics.
@@ -63,7 +65,8 @@ pub fn routes() -> impl Iterator<Item = &'static Route> {
     let all = buyer::routes::ROUTES
         .iter()
         .chain(conv::routes::ROUTES)
-        .chain(jim::routes::ROUTES);
+        .chain(jim::routes::ROUTES)
+        .chain(chat::routes::ROUTES);
     all.map(|(_, route)| route)
 }
 
@@ -235,6 +238,8 @@ pub enum Call {
     Conv(conv::Waiting),
     /// Of the jim dialect.
     Jim(jim::Waiting),
+    /// Of the chat dialect.
+    Chat(chat::Waiting),
 }
 
 impl Call {
@@ -244,6 +249,7 @@ impl Call {
             Call::Buyer(call) => call.resume(outcome, context),
             Call::Conv(call) => call.resume(outcome, context),
             Call::Jim(call) => call.resume(outcome, context),
+            Call::Chat(call) => call.resume(outcome, context),
         }
     }
 }

@@ -109,6 +109,15 @@ pub trait Endpoint: Sized {
         None
     }
 
+    /// When [`Endpoint::handle_timeout`] is due, by the monotonic clock in milliseconds; [`u64::MAX`] for never. It is `now_ms`, and
+    /// times count from here for what has happened since the last question.
+    fn deadline_ms(&mut self, _now_ms: u64) -> u64 {
+        u64::MAX
+    }
+
+    /// The deadline has come.
+    fn handle_timeout(&mut self, _now_ms: u64, _context: &mut SocketContext<'_>) {}
+
     /// Whether this socket is sent what [`Endpoint::encode_push`] makes of the event.
     fn pushes(&mut self, event: &Event, context: &mut SocketContext<'_>) -> bool;
 

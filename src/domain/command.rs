@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use crate::domain::account::{Account, Profile};
 use crate::domain::backend::Relay;
+use crate::domain::chat::Arrangement;
 use crate::domain::conversation::Conversation;
-use crate::domain::ids::{AccountId, ConversationId, MessageId, TimeMs};
+use crate::domain::ids::{AccountId, ConversationId, MessageId, Position, TimeMs};
 use crate::domain::member::{Member, ReadMark};
 use crate::domain::message::{Dialect, Message, MessageKind};
 use crate::domain::service::Assignment;
@@ -139,6 +140,33 @@ pub enum Command {
         /// What it is called there, or empty.
         alias: Arc<str>,
     },
+    /// Records that a message has reached an account's client.
+    Acknowledge {
+        /// Whose.
+        account: AccountId,
+        /// Where it was said.
+        conversation: ConversationId,
+        /// Its place there.
+        position: Position,
+    },
+    /// Changes how a conversation stands in an account's list.
+    Arrange {
+        /// Whose.
+        account: AccountId,
+        /// Which conversation.
+        conversation: ConversationId,
+        /// How.
+        arrangement: Arrangement,
+    },
+    /// Hands out an id that no message has or will be given by the server.
+    ReserveId,
+    /// Gives a group another name.
+    RenameGroup {
+        /// The group.
+        group: ConversationId,
+        /// Its name from here on.
+        name: Arc<str>,
+    },
 }
 
 impl Command {
@@ -221,6 +249,8 @@ pub enum Peer {
     Shown(Arc<str>),
     /// A conversation by its number.
     Conversation(ConversationId),
+    /// A group by its number; the number of a single conversation is nobody.
+    Group(ConversationId),
     /// The group that `jim` clients made under that name.
     JimGroup(Arc<str>),
 }
@@ -256,6 +286,8 @@ pub enum Reply {
     },
     /// The group's number.
     Group(ConversationId),
+    /// The id that was handed out.
+    Id(MessageId),
 }
 
 /// Why a command or query was not done. It has had no effect.
@@ -308,4 +340,6 @@ pub enum Effect {
     Recall(Arc<Message>),
     /// A visitor was given to an agent.
     Assign(Assignment),
+    /// An id was handed out: it and those before it are used.
+    ReserveId(MessageId),
 }

@@ -1,6 +1,7 @@
 //! What commands do: from what they look at to effects, events and a reply, or a refusal. Pure, and without effect when it refuses.
 
 mod backend;
+mod chat;
 mod group;
 mod recall;
 mod service;
@@ -11,9 +12,10 @@ use crate::domain::account::{Account, Profile, check_name};
 use crate::domain::command::{Command, Effect, GroupAbout, Refusal, Reply, Send};
 use crate::domain::conversation::{Conversation, ConversationKind, Group, Head, Pair};
 use crate::domain::event::{Audience, Delivery, Event, Told};
+use crate::domain::holes::Holes;
 use crate::domain::ids::{AccountId, ConversationId, IdGenerator, Position, Slot, TimeMs};
 use crate::domain::member::{Member, ReadMark};
-use crate::domain::message::Message;
+use crate::domain::message::{Dialect, Message};
 use crate::domain::needs::{Facts, Named, Place};
 use crate::domain::token::{Token, TokenHash};
 use crate::limits::TOKENS_PER_ACCOUNT_MAX;
@@ -199,6 +201,29 @@ impl Deciding<'_> {
             (Command::Leave { .. }, Facts::Leave { account, existing }) => {
                 self.leave(account, existing)?
             }
+            (
+                Command::Acknowledge { position, .. },
+                Facts::Read {
+                    conversation,
+                    member,
+                },
+            ) => self.acknowledge(*position, conversation, member)?,
+            (
+                Command::Arrange { arrangement, .. },
+                Facts::Read {
+                    conversation,
+                    member,
+                },
+            ) => self.arrange(*arrangement, conversation, member)?,
+            (Command::ReserveId, Facts::Nothing) => self.reserve_id(),
+            (
+                Command::RenameGroup { name, .. },
+                Facts::Members {
+                    conversation,
+                    name_taken,
+                    ..
+                },
+            ) => self.rename_group(name, conversation, name_taken)?,
             (Command::Recall(recall), Facts::Recall(found)) => self.recall(recall, found)?,
             (Command::ReadAll { marks, .. }, Facts::ReadAll(parts)) => {
                 for ((_, mark), (conversation, member)) in marks.iter().zip(parts) {
@@ -413,6 +438,11 @@ impl Deciding<'_> {
             at: message.at,
         };
         sender_member.sent += 1;
+        // Whoever sends over `chat` acknowledges: what is its own must not stand among what is missing.
+        let is_next = sender_member.acknowledged.next() == message.position;
+        if is_next || message.origin == Dialect::Chat {
+            sender_member.apply_acknowledged(message.position);
+        }
         self.effects.push(Effect::Append(Arc::clone(&message)));
         self.effects.push(Effect::Member(sender_member.clone()));
         let audience = match &recipient {
@@ -558,6 +588,9 @@ impl Deciding<'_> {
                     left_after: None,
                     read: conversation.head.position,
                     sent_read: former.sent,
+                    acknowledged: conversation.head.position,
+                    holes: Holes::default(),
+                    hidden_at: None,
                     ..former
                 },
                 None => {

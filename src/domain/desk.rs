@@ -303,11 +303,12 @@ impl Desk {
             Event::Message(delivery) => Some(delivery.conversation.id),
             Event::Joined { conversation, .. } => Some(conversation.id),
             Event::Left { member, .. } => Some(member.conversation),
+            Event::GroupRenamed { conversation, .. } => Some(conversation.id),
             // What no view shows.
             Event::TokenEnded(_) | Event::Announced(_) | Event::Recalled(_) => return,
             Event::Read { .. }
             | Event::ContactMade(_)
-            | Event::AliasChanged { .. }
+            | Event::MemberChanged { .. }
             | Event::AccountCreated(_)
             | Event::ProfileChanged(_) => None,
         };

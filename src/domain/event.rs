@@ -21,10 +21,17 @@ pub enum Event {
         /// How many messages that were unread are read.
         cleared: u64,
     },
-    /// A group calls a member by another name.
-    AliasChanged {
-        /// The member's part in the group.
+    /// What an account acknowledged, how a conversation stands in its list, or how a group calls it is another.
+    MemberChanged {
+        /// Its part in the conversation.
         member: Member,
+    },
+    /// A group has another name.
+    GroupRenamed {
+        /// The group.
+        conversation: Conversation,
+        /// Whether an account has the new name.
+        name_taken: bool,
     },
     /// Somebody became a member of a group.
     Joined {

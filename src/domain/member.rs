@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::domain::holes::Holes;
 use crate::domain::ids::{AccountId, ConversationId, Position, Slot, TimeMs};
 
 /// An account's part in a conversation.
@@ -27,6 +28,14 @@ pub struct Member {
     pub sent: u64,
     /// How many of those lie at or below `read`.
     pub sent_read: u64,
+    /// The highest position that its client has acknowledged; never below `read`.
+    pub acknowledged: Position,
+    /// What lies below that and is not acknowledged.
+    pub holes: Holes,
+    /// The head's position when the account took the conversation off its list: it is back with the next message.
+    pub hidden_at: Option<Position>,
+    /// Whether it stands above the others in the account's list.
+    pub pinned: bool,
 }
 
 /// Up to where an account has read: a fact that stays true, so that two of them can be applied in either order.
@@ -58,6 +67,10 @@ impl Member {
             read: head,
             sent: 0,
             sent_read: 0,
+            acknowledged: head,
+            holes: Holes::default(),
+            hidden_at: None,
+            pinned: false,
         }
     }
 
@@ -84,6 +97,46 @@ impl Member {
         }
         self.read = mark.position;
         self.sent_read = mark.own;
+        self.acknowledged = self.acknowledged.max(mark.position);
+        self.holes.fill_up_to(mark.position.0);
         true
+    }
+
+    /// Records that the message at `position` is acknowledged; `false` when it was already, or when there are too many holes to
+    /// remember it: then the message is offered again.
+    pub fn apply_acknowledged(&mut self, position: Position) -> bool {
+        if position <= self.acknowledged {
+            return self.holes.fill(position.0);
+        }
+        let gap = (self.acknowledged.0 + 1, position.0 - 1);
+        if gap.0 <= gap.1 && !self.holes.push(gap) {
+            return false;
+        }
+        self.acknowledged = position;
+        true
+    }
+
+    /// Whether the message at `position` is acknowledged.
+    pub fn has_acknowledged(&self, position: Position) -> bool {
+        position <= self.acknowledged && !self.holes.contains(position.0)
+    }
+
+    /// The positions that are not acknowledged, from low to high, when the newest message is at `head`.
+    pub fn unacknowledged(
+        &self,
+        head: Position,
+    ) -> impl Iterator<Item = std::ops::RangeInclusive<u64>> + '_ {
+        let visible = self.visible_until(head).0;
+        let newest = self.acknowledged.0 + 1..=visible;
+        let holes = self.holes.ranges().iter();
+        let holes = holes.map(move |(from, to)| *from..=*to.min(&visible));
+        holes
+            .chain(std::iter::once(newest))
+            .filter(|range| !range.is_empty())
+    }
+
+    /// Whether the conversation stands in the account's list when the newest message is at `head`.
+    pub fn is_listed(&self, head: Position) -> bool {
+        self.hidden_at.is_none_or(|hidden| head > hidden)
     }
 }

@@ -140,7 +140,9 @@ pub enum Facts {
         /// Where to.
         place: Place,
     },
-    /// For [`Command::Read`].
+    /// For [`Command::ReserveId`].
+    Nothing,
+    /// For [`Command::Read`], [`Command::Acknowledge`] and [`Command::Arrange`].
     Read {
         /// The conversation.
         conversation: Option<Conversation>,
@@ -156,7 +158,7 @@ pub enum Facts {
         /// Whether an account has the group's name.
         name_taken: bool,
     },
-    /// For [`Command::AddMembers`], [`Command::RemoveMembers`] and, with one, [`Command::SetAlias`].
+    /// For [`Command::AddMembers`], [`Command::RemoveMembers`], with one [`Command::SetAlias`], and with none [`Command::RenameGroup`].
     Members {
         /// The group.
         conversation: Option<Conversation>,
@@ -246,6 +248,14 @@ pub enum Place {
         prior: Option<Arc<Message>>,
     },
 }
+
+/// No conversation at all.
+const NOWHERE: Place = Place::Conversation {
+    conversation: None,
+    member: None,
+    recipient: None,
+    prior: None,
+};
 
 /// An account as it was named.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -357,6 +367,33 @@ impl Gather<'_> {
             Command::JoinNamed { account, name } => self.join_named(*account, name),
             Command::Leave { account, group } => self.leave(*account, group),
             Command::Recall(recall) => self.recall(recall),
+            Command::Acknowledge {
+                account,
+                conversation,
+                ..
+            }
+            | Command::Arrange {
+                account,
+                conversation,
+                ..
+            } => {
+                let (conversation, member) = self.part(*conversation, *account);
+                Some(Facts::Read {
+                    conversation: conversation?,
+                    member: member?,
+                })
+            }
+            Command::ReserveId => Some(Facts::Nothing),
+            Command::RenameGroup { group, name } => {
+                let found = self.state.conversation(*group);
+                let conversation = self.want(found);
+                let name_taken = self.is_name_taken(name);
+                Some(Facts::Members {
+                    conversation: conversation?,
+                    members: Vec::new(),
+                    name_taken: name_taken?,
+                })
+            }
             Command::ReadAll { account, marks } => {
                 let parts: Vec<_> = marks
                     .iter()
@@ -380,16 +417,12 @@ impl Gather<'_> {
             }
             Peer::Shown(name) => self.shown_place(send, name),
             Peer::Conversation(id) => self.conversation_place(send, *id),
+            Peer::Group(id) => self.group_place(send, *id),
             Peer::JimGroup(name) => {
                 let found = self.state.jim_group(name);
                 match self.want(found) {
                     Some(Some(id)) => self.conversation_place(send, id),
-                    Some(None) => Some(Place::Conversation {
-                        conversation: None,
-                        member: None,
-                        recipient: None,
-                        prior: None,
-                    }),
+                    Some(None) => Some(NOWHERE),
                     None => None,
                 }
             }
@@ -466,6 +499,16 @@ impl Gather<'_> {
             recipient,
             prior,
         })
+    }
+
+    fn group_place(&mut self, send: &Send, id: ConversationId) -> Option<Place> {
+        let found = self.state.conversation(id);
+        match self.want(found)? {
+            Some(conversation) if conversation.group().is_some() => {
+                self.conversation_place(send, id)
+            }
+            _ => Some(NOWHERE),
+        }
     }
 
     fn prior(&mut self, send: &Send, conversation: ConversationId) -> Option<Option<Arc<Message>>> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::domain::account::Account;
 use crate::domain::backend::{BackendAnswer, BackendQuery};
+use crate::domain::chat::{ChatAnswer, ChatQuery};
 use crate::domain::command::{Peer, Refusal};
 use crate::domain::conversation::Conversation;
 use crate::domain::ids::{AccountId, CommitNumber, ConversationId, Position, TimeMs};
@@ -51,6 +52,8 @@ pub enum Query {
     },
     /// What a back end asks.
     Backend(BackendQuery),
+    /// What an app asks that knows which messages have reached it.
+    Chat(ChatQuery),
     /// What an account has not read in a conversation, the oldest first.
     Unread {
         /// Who asks.
@@ -124,6 +127,8 @@ pub enum Answer {
     Conversations(Box<ConversationList>),
     /// To [`Query::Backend`], or why there is no answer.
     Backend(Result<BackendAnswer, Refusal>),
+    /// To [`Query::Chat`].
+    Chat(Box<ChatAnswer>),
     /// To [`Query::Groups`].
     Groups(Vec<ConversationId>),
     /// To [`Query::Session`]; `None` for an unknown token.

@@ -292,6 +292,7 @@ impl State {
                 Effect::Append(message) => self.apply_append(message, commit),
                 Effect::Recall(message) => self.put_client_id(message, commit),
                 Effect::Assign(assignment) => self.assignments.push((commit, *assignment)),
+                Effect::ReserveId(_) => {}
             }
         }
     }

@@ -174,7 +174,7 @@ impl View {
                 self.unread = self.unread.saturating_sub(*cleared);
                 self.change(member.conversation, |row| row.member = member.clone());
             }
-            Event::AliasChanged { member } if member.account == self.account => {
+            Event::MemberChanged { member } if member.account == self.account => {
                 self.change(member.conversation, |row| row.member = member.clone());
             }
             Event::Joined {
@@ -182,13 +182,22 @@ impl View {
                 member,
                 name_taken,
             } => self.apply_joined(conversation, member, *name_taken),
+            Event::GroupRenamed {
+                conversation,
+                name_taken,
+            } => self.change(conversation.id, |row| {
+                row.conversation.kind = conversation.kind.clone();
+                row.other = Other::Group {
+                    name_taken: *name_taken,
+                };
+            }),
             Event::Left { member, cleared } => self.apply_left(member, *cleared),
             Event::AccountCreated(account) => self.apply_account_created(account),
             Event::ProfileChanged(account) => self.apply_profile(account),
             Event::ContactMade(contact) => self.apply_contact(contact),
             Event::Read { .. }
             | Event::TokenEnded(_)
-            | Event::AliasChanged { .. }
+            | Event::MemberChanged { .. }
             | Event::Announced(_)
             | Event::Recalled(_) => {}
         }

@@ -8,6 +8,7 @@ use crate::admin::process::Process;
 use crate::conn::{Delivered, EncodedPushes, Page, PageRequest, Wanted};
 use crate::dialect::{Ask, Outcome, Upload};
 use crate::domain::backend::BackendQuery;
+use crate::domain::chat::ChatQuery;
 use crate::domain::command::{Command, Refusal, Reply};
 use crate::domain::event::Told;
 use crate::domain::ids::{AccountId, CommitNumber, ConversationId};
@@ -175,6 +176,12 @@ impl Shard {
             Query::Conversations { .. }
                 | Query::Contacts { .. }
                 | Query::Backend(BackendQuery::Overview { .. } | BackendQuery::Members { .. })
+                | Query::Chat(
+                    ChatQuery::Undelivered { .. }
+                        | ChatQuery::Everything { .. }
+                        | ChatQuery::List { .. }
+                        | ChatQuery::Members(_)
+                )
         );
         let question = self.question(Purpose::Call(call), query);
         let is_taken = if is_heavy {

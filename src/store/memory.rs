@@ -183,6 +183,7 @@ impl State {
                 let place = (message.conversation, message.position.0);
                 self.messages.insert(place, Arc::clone(message));
             }
+            Effect::ReserveId(id) => self.counters.message = self.counters.message.max(*id),
             Effect::Assign(assignment) => {
                 let pair = (assignment.visitor, assignment.agent);
                 self.assignments.insert(pair, *assignment);

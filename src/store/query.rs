@@ -1,6 +1,7 @@
 //! Answers to queries, out of the rows of any store's snapshot.
 
 mod backend;
+mod chat;
 mod contacts;
 mod range;
 mod unread;
@@ -51,6 +52,7 @@ pub fn answer(snapshot: &dyn Snapshot, query: &Query) -> Result<Answered> {
             *unread_only,
         )?)),
         Query::Backend(query) => Answer::Backend(backend::answer(snapshot, query)?),
+        Query::Chat(query) => Answer::Chat(Box::new(chat::answer(snapshot, query)?)),
         Query::Groups(account) => Answer::Groups(groups(snapshot, *account)?),
         Query::Session(hash) => Answer::Session(session(snapshot, *hash)?),
         Query::Resolve { account, peer } => Answer::Resolved(resolve(snapshot, *account, peer)?),
@@ -246,6 +248,11 @@ fn resolve(snapshot: &dyn Snapshot, asker: AccountId, peer: &Peer) -> Result<Opt
             account => account,
         },
         Peer::Conversation(id) => return resolve_conversation(snapshot, asker, *id),
+        Peer::Group(id) => {
+            let found = snapshot.conversation(*id)?;
+            let group = found.filter(|found| found.group().is_some());
+            return Ok(group.map(|group| Resolved::Group(group.id)));
+        }
         Peer::JimGroup(name) => return Ok(snapshot.jim_group(name)?.map(Resolved::Group)),
     };
     let Some(account) = account else {

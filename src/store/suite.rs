@@ -2,6 +2,7 @@
 
 mod backend;
 mod build;
+mod chat;
 mod queries;
 mod random;
 mod service;

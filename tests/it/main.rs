@@ -5,6 +5,7 @@
 
 mod buyer_golden;
 mod buyer_rules;
+mod chat;
 mod clients;
 mod concurrency;
 mod conv;

@@ -140,7 +140,7 @@ impl Deciding<'_> {
             self.effects.push(Effect::Member(member.clone()));
             self.tell(
                 Audience::One(member.account),
-                Event::AliasChanged { member },
+                Event::MemberChanged { member },
             );
         }
         Ok(Reply::Group(group.id))

@@ -99,7 +99,7 @@ impl Gather<'_> {
     /// The group that `peer` names, if it names one.
     fn group_id(&mut self, peer: &Peer) -> Option<Option<ConversationId>> {
         match peer {
-            Peer::Conversation(id) => Some(Some(*id)),
+            Peer::Conversation(id) | Peer::Group(id) => Some(Some(*id)),
             Peer::JimGroup(name) => {
                 let found = self.state.jim_group(name);
                 self.want(found)

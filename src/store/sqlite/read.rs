@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 
 use crate::domain::account::{Account, Profile, ServiceRole};
 use crate::domain::conversation::{Conversation, ConversationKind, Group, Head, Pair};
+use crate::domain::holes::Holes;
 use crate::domain::ids::{
     AccountId, CommitNumber, ConversationId, MessageId, Position, Slot, TimeMs,
 };
@@ -21,6 +22,7 @@ const COMMIT: &str = "SELECT commit_number FROM meta WHERE id = 1";
 const ACCOUNT_MAX: &str = "SELECT max(id) FROM account";
 const CONVERSATION_MAX: &str = "SELECT max(id) FROM conversation";
 const MESSAGE_MAX: &str = "SELECT max(id) FROM message";
+const RESERVED_ID: &str = "SELECT reserved_id FROM meta WHERE id = 1";
 
 const ACCOUNT: &str =
     "SELECT id, name, created_at, nick, avatar, terminal, role FROM account WHERE id = ?1";
@@ -39,13 +41,16 @@ const CONVERSATION: &str = "
     WHERE c.id = ?1";
 
 const MEMBER: &str = "
-    SELECT conversation, account, slot, joined_at, joined_after, left_after, alias, read, sent, sent_read
+    SELECT conversation, account, slot, joined_at, joined_after, left_after, alias, read, sent, sent_read,
+        acknowledged, holes, hidden_at, pinned
     FROM member WHERE account = ?2 AND conversation = ?1";
 const MEMBERS: &str = "
-    SELECT conversation, account, slot, joined_at, joined_after, left_after, alias, read, sent, sent_read
+    SELECT conversation, account, slot, joined_at, joined_after, left_after, alias, read, sent, sent_read,
+        acknowledged, holes, hidden_at, pinned
     FROM member WHERE conversation = ?1 ORDER BY slot";
 const MEMBERSHIPS: &str = "
-    SELECT conversation, account, slot, joined_at, joined_after, left_after, alias, read, sent, sent_read
+    SELECT conversation, account, slot, joined_at, joined_after, left_after, alias, read, sent, sent_read,
+        acknowledged, holes, hidden_at, pinned
     FROM member WHERE account = ?1 ORDER BY conversation";
 
 const MESSAGES_OLDEST_FIRST: &str = "
@@ -79,11 +84,12 @@ const AGENT_LAST: &str = "SELECT max(at) FROM assignment WHERE agent = ?1";
 
 /// Every statement here, for the test that none of them scans a table.
 #[cfg(test)]
-pub(super) const STATEMENTS: [&str; 25] = [
+pub(super) const STATEMENTS: [&str; 26] = [
     COMMIT,
     ACCOUNT_MAX,
     CONVERSATION_MAX,
     MESSAGE_MAX,
+    RESERVED_ID,
     ACCOUNT,
     ACCOUNT_NAMED,
     TOKEN,
@@ -141,7 +147,7 @@ pub(super) fn counters(connection: &Connection) -> Result<Counters> {
         commit: newest_commit(connection)?,
         account: AccountId(newest(ACCOUNT_MAX)?),
         conversation: ConversationId(newest(CONVERSATION_MAX)?),
-        message: MessageId(newest(MESSAGE_MAX)?),
+        message: MessageId(newest(MESSAGE_MAX)?.max(newest(RESERVED_ID)?)),
     })
 }
 
@@ -438,7 +444,26 @@ fn member(row: &Row<'_>) -> rusqlite::Result<Member> {
         read: Position(number(row, 7)?),
         sent: number(row, 8)?,
         sent_read: number(row, 9)?,
+        acknowledged: Position(number(row, 10)?),
+        holes: holes(row, 11)?,
+        hidden_at: row
+            .get::<_, Option<i64>>(12)?
+            .map(|position| Position(position.cast_unsigned())),
+        pinned: row.get(13)?,
     })
+}
+
+fn holes(row: &Row<'_>, column: usize) -> rusqlite::Result<Holes> {
+    let Some(bytes) = row.get_ref(column)?.as_blob_or_null()? else {
+        return Ok(Holes::default());
+    };
+    let (numbers, _) = bytes.as_chunks::<8>();
+    let (pairs, _) = numbers.as_chunks::<2>();
+    let ranges = pairs.iter().map(|[from, to]| {
+        let number = |bytes: &[u8; 8]| u64::from_le_bytes(*bytes);
+        (number(from), number(to))
+    });
+    Ok(Holes::new(ranges.collect()))
 }
 
 fn message(row: &Row<'_>) -> rusqlite::Result<Arc<Message>> {

@@ -5,7 +5,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use crate::domain::account::{Account, ServiceRole};
 use crate::domain::command::Effect;
 use crate::domain::conversation::{Conversation, ConversationKind};
-use crate::domain::ids::CommitNumber;
+use crate::domain::ids::{CommitNumber, MessageId};
 use crate::domain::member::Member;
 use crate::domain::message::Message;
 use crate::domain::service::Assignment;
@@ -35,11 +35,13 @@ const PUT_GROUP: &str = "
         jim_name = excluded.jim_name, member_count = excluded.member_count, next_slot = excluded.next_slot";
 
 const PUT_MEMBER: &str = "
-    INSERT INTO member (account, conversation, slot, joined_at, joined_after, left_after, alias, read, sent, sent_read)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+    INSERT INTO member (account, conversation, slot, joined_at, joined_after, left_after, alias, read, sent, sent_read,
+        acknowledged, holes, hidden_at, pinned)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
     ON CONFLICT (account, conversation) DO UPDATE SET slot = excluded.slot, joined_at = excluded.joined_at,
         joined_after = excluded.joined_after, left_after = excluded.left_after, alias = excluded.alias, read = excluded.read,
-        sent = excluded.sent, sent_read = excluded.sent_read";
+        sent = excluded.sent, sent_read = excluded.sent_read, acknowledged = excluded.acknowledged, holes = excluded.holes,
+        hidden_at = excluded.hidden_at, pinned = excluded.pinned";
 
 // A message that is there already keeps its place, its key and who said it when; none of the indexes is touched.
 const PUT_MESSAGE: &str = "
@@ -50,9 +52,11 @@ const PUT_MESSAGE: &str = "
 const PUT_ASSIGNMENT: &str = "
     INSERT INTO assignment (visitor, agent, at) VALUES (?1, ?2, ?3) ON CONFLICT (visitor, agent) DO UPDATE SET at = excluded.at";
 
+const RESERVE_ID: &str = "UPDATE meta SET reserved_id = max(reserved_id, ?1) WHERE id = 1";
+
 /// Every statement here, for the test that none of them scans a table.
 #[cfg(test)]
-pub(super) const STATEMENTS: [&str; 9] = [
+pub(super) const STATEMENTS: [&str; 10] = [
     ADVANCE,
     PUT_ACCOUNT,
     PUT_TOKEN,
@@ -62,6 +66,7 @@ pub(super) const STATEMENTS: [&str; 9] = [
     PUT_MEMBER,
     PUT_MESSAGE,
     PUT_ASSIGNMENT,
+    RESERVE_ID,
 ];
 
 /// Stores `effects` as commit `number`, all or none.
@@ -95,6 +100,7 @@ struct Batch<'a> {
     members: Vec<&'a Member>,
     messages: Vec<&'a Message>,
     assignments: Vec<&'a Assignment>,
+    reserved_id: Option<MessageId>,
 }
 
 impl<'a> Batch<'a> {
@@ -109,6 +115,7 @@ impl<'a> Batch<'a> {
                 Effect::Member(member) => batch.members.push(member),
                 Effect::Append(message) | Effect::Recall(message) => batch.messages.push(message),
                 Effect::Assign(assignment) => batch.assignments.push(assignment),
+                Effect::ReserveId(id) => batch.reserved_id = batch.reserved_id.max(Some(*id)),
             }
         }
         keep_last(&mut batch.accounts, |account| account.id);
@@ -140,7 +147,13 @@ impl<'a> Batch<'a> {
             .try_for_each(|message| put_message(transaction, message))?;
         self.assignments
             .iter()
-            .try_for_each(|assignment| put_assignment(transaction, assignment))
+            .try_for_each(|assignment| put_assignment(transaction, assignment))?;
+        if let Some(id) = self.reserved_id {
+            transaction
+                .prepare_cached(RESERVE_ID)?
+                .execute([int(id.0)])?;
+        }
+        Ok(())
     }
 }
 
@@ -213,6 +226,11 @@ fn put_conversation(transaction: &Transaction<'_>, conversation: &Conversation) 
 }
 
 fn put_member(transaction: &Transaction<'_>, member: &Member) -> Result<()> {
+    let ranges = member.holes.ranges();
+    let holes: Option<Vec<u8>> = (!ranges.is_empty()).then(|| {
+        let numbers = ranges.iter().flat_map(|(from, to)| [from, to]);
+        numbers.flat_map(|number| number.to_le_bytes()).collect()
+    });
     transaction.prepare_cached(PUT_MEMBER)?.execute(params![
         int(member.account.0),
         int(member.conversation.0),
@@ -224,6 +242,10 @@ fn put_member(transaction: &Transaction<'_>, member: &Member) -> Result<()> {
         int(member.read.0),
         int(member.sent),
         int(member.sent_read),
+        int(member.acknowledged.0),
+        holes,
+        member.hidden_at.map(|position| int(position.0)),
+        member.pinned,
     ])?;
     Ok(())
 }

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use crate::domain::account::Profile;
+use crate::domain::chat::Arrangement;
 use crate::domain::command::{Command, Effect, GroupAbout, Peer, Refusal, Reply, Send, Who};
 use crate::domain::conversation::{ConversationKind, Pair};
 use crate::domain::decide::Policy;
@@ -152,6 +153,15 @@ fn command() -> impl Strategy<Value = Command> {
         1 => (who(), members(), about).prop_map(|(owner, members, about)| Command::CreateGroup { owner, members, about }),
         2 => (conversation_id(), members()).prop_map(|(group, members)| Command::AddMembers { group, members }),
         2 => (conversation_id(), members()).prop_map(|(group, members)| Command::RemoveMembers { group, members }),
+        4 => (account_id(), conversation_id(), 1..9_u64).prop_map(|(account, conversation, position)| {
+            Command::Acknowledge { account, conversation, position: Position(position) }
+        }),
+        2 => (account_id(), conversation_id(), any::<bool>()).prop_map(|(account, conversation, hide)| {
+            let arrangement = if hide { Arrangement::Hide } else { Arrangement::Pin(account.0 % 2 == 0) };
+            Command::Arrange { account, conversation, arrangement }
+        }),
+        1 => Just(Command::ReserveId),
+        1 => (conversation_id(), name()).prop_map(|(group, name)| Command::RenameGroup { group, name }),
         1 => (who(), profile).prop_map(|(who, profile)| Command::SetProfile { who, profile }),
     ]
 }

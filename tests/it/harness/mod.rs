@@ -2,6 +2,7 @@
 //! patterns for exact bytes.
 
 mod buyer;
+mod chat;
 mod conv;
 mod http;
 mod images;
@@ -12,6 +13,7 @@ mod server;
 mod ws;
 
 pub use buyer::{Buyer, Envelope, TOKEN_CALLS, login};
+pub use chat::App;
 pub use conv::Backend;
 pub use http::{Client, Response};
 pub use images::{BMP, GIF, JPEG, PNG, WEBP, gif_of};

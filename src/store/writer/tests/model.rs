@@ -27,7 +27,7 @@ pub(super) enum Said {
 impl Said {
     pub(super) fn of(reply: &Reply) -> Said {
         match reply {
-            Reply::Done => Said::Done,
+            Reply::Done | Reply::Id(_) => Said::Done,
             Reply::Account(account) => Said::Account(account.id.0, account.profile.clone()),
             Reply::Sent {
                 message, repeated, ..
@@ -318,6 +318,14 @@ impl Model {
         }
         let other = match &send.to {
             Peer::Conversation(id) => return self.say(id.0, send),
+            Peer::Group(id) => {
+                let place = usize::try_from(id.0.wrapping_sub(1)).unwrap_or(usize::MAX);
+                let talk = self.conversations.get(place);
+                return match talk.is_some_and(|talk| talk.pair.is_none()) {
+                    true => self.say(id.0, send),
+                    false => Err(Refusal::NoSuchConversation),
+                };
+            }
             Peer::JimGroup(_) => return Err(Refusal::NoSuchConversation),
             Peer::Account(who) => self.account(who, policy)?,
             Peer::Shown(name) => match (self.id_of(name), self.shown(from, name)) {

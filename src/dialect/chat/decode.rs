@@ -1,0 +1,171 @@
+//! What a frame of a client asks for.
+
+use std::sync::Arc;
+
+use crate::dialect::chat::body::{Bad, Body};
+use crate::dialect::chat::encode::{CUSTOM, Refused};
+use crate::dialect::kinds;
+use crate::domain::command::{Peer, Send, Who};
+use crate::domain::ids::{AccountId, ConversationId};
+use crate::domain::message::Dialect;
+
+/// A frame of a client, understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// To be let in.
+    Auth(Auth),
+    /// Nothing: it is still there.
+    Heartbeat,
+    /// To send a message, whose sender is not known yet.
+    Say(Box<Say>),
+    /// A message has arrived, by the id under which it was shown.
+    Acknowledge(u64),
+    /// It cannot be done; with the id of the message that it would have been.
+    Refused(Refused, Option<u64>),
+}
+
+/// Who somebody says they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Auth {
+    /// Their number.
+    pub user: Option<AccountId>,
+    /// What shows it; may be empty.
+    pub token: Box<[u8]>,
+}
+
+/// A message to send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Say {
+    /// The client's id.
+    pub id: Option<u64>,
+    /// Who says it, if that was told.
+    pub from: Option<AccountId>,
+    /// The message; its sender is yet to be filled in.
+    pub send: Send,
+}
+
+/// Client ids are positive and below 2^63.
+const ID_MAX: u64 = i64::MAX as u64;
+
+/// Understands a frame.
+pub(super) fn decode(payload: &[u8]) -> Asked {
+    let Ok(body) = Body::read(payload) else {
+        return Asked::Refused(Refused::BadRequest, None);
+    };
+    let id = body.id.number().ok().flatten();
+    let asked = match body.msg_type.text() {
+        Ok(Some("Auth")) => auth(&body),
+        Ok(Some("Heartbeat")) => Ok(Asked::Heartbeat),
+        Ok(Some("Ack")) => source(&body).map(Asked::Acknowledge),
+        Ok(Some(name)) => say(&body, name),
+        Ok(None) | Err(Bad) => Err(Bad),
+    };
+    asked.unwrap_or(Asked::Refused(Refused::BadRequest, id))
+}
+
+fn auth(body: &Body<'_>) -> Result<Asked, Bad> {
+    let content = body.content.text()?.unwrap_or_default();
+    Ok(Asked::Auth(Auth {
+        user: body.from_user_id.number()?.map(AccountId),
+        token: token(content).as_bytes().into(),
+    }))
+}
+
+/// The token in `{"token":"T"}`, `{'token':'T'}`, `{'T'}` or `T`; curly quotes count as straight ones.
+pub(super) fn token(content: &str) -> String {
+    let straight = straight(content);
+    let content = straight.trim();
+    let Some(inner) = content
+        .strip_prefix('{')
+        .and_then(|rest| rest.strip_suffix('}'))
+    else {
+        return unquoted(content).to_owned();
+    };
+    if let Ok(body) = Body::read(content.as_bytes())
+        && let Ok(Some(token)) = body.token.text()
+    {
+        return token.to_owned();
+    }
+    let value = inner
+        .split_once(':')
+        .filter(|(name, _)| unquoted(name) == "token");
+    unquoted(value.map_or(inner, |(_, value)| value)).to_owned()
+}
+
+fn unquoted(text: &str) -> &str {
+    text.trim().trim_matches(['\'', '"'])
+}
+
+fn straight(text: &str) -> String {
+    let straight = |letter| match letter {
+        '‘' | '’' => '\'',
+        '“' | '”' => '"',
+        other => other,
+    };
+    text.chars().map(straight).collect()
+}
+
+/// The number in `{"srcId":N}` or `{'srcId': 'N'}`. One that passed through a client's double may have an exponent.
+fn source(body: &Body<'_>) -> Result<u64, Bad> {
+    let content = straight(body.content.text()?.ok_or(Bad)?);
+    let (_, rest) = content.split_once("srcId").ok_or(Bad)?;
+    let rest = rest.trim_start_matches(['"', '\'', ' ', ':', '\t', '\n', '\r']);
+    let is_part = |letter: char| letter.is_ascii_digit() || matches!(letter, '.' | 'e' | 'E' | '+');
+    let number = rest
+        .split(|letter| !is_part(letter))
+        .next()
+        .unwrap_or_default();
+    match number.parse() {
+        Ok(number) => Ok(number),
+        Err(_) => {
+            let double: f64 = number.parse().map_err(|_| Bad)?;
+            // What is too large becomes the largest, which no message has.
+            Ok(double as u64)
+        }
+    }
+}
+
+fn say(body: &Body<'_>, name: &str) -> Result<Asked, Bad> {
+    let id = body.id.number()?;
+    if id.is_some_and(|id| id == 0 || id > ID_MAX) {
+        return Err(Bad);
+    }
+    let kind = kinds::named(name).ok_or(Bad)?;
+    let to_user = body.to_user_id.number()?;
+    let to_team = body.team_id.number()?;
+    let chat_type = match (body.chat_type.text()?, to_team) {
+        (Some(given), _) => given,
+        (None, None) => "Single",
+        (None, Some(_)) => "Group",
+    };
+    let (to, attributes) = match chat_type {
+        "Single" => {
+            // The server reads no messages.
+            let user = to_user.map(AccountId).ok_or(Bad)?;
+            if user <= AccountId::SERVER {
+                return Ok(Asked::Refused(Refused::NotFound, id));
+            }
+            (Peer::Account(Who::Id(user)), None)
+        }
+        "Group" => (Peer::Group(ConversationId(to_team.ok_or(Bad)?)), None),
+        "Custom" => {
+            let team = ConversationId(to_team.ok_or(Bad)?);
+            (Peer::Group(team), Some(Arc::from(CUSTOM)))
+        }
+        _ => return Err(Bad),
+    };
+    let content = body.content.text()?.ok_or(Bad)?;
+    Ok(Asked::Say(Box::new(Say {
+        id,
+        from: body.from_user_id.number()?.map(AccountId),
+        send: Send {
+            from: AccountId::SERVER,
+            to,
+            kind,
+            body: Arc::from(content),
+            origin: Dialect::Chat,
+            client_id: id.map(|id| Arc::from(id.to_string())),
+            attributes,
+        },
+    })))
+}

@@ -1,0 +1,32 @@
+//! The dialect of apps that name their users by number: a WebSocket at `/ws` on which messages are sent, pushed and acknowledged, and calls
+//! over HTTP below `/im/user/`, `/im/message/` and `/im/team/`.
+//!
+//! [`socket`] is the connection and [`outstanding`] what it has pushed and not heard of since; [`decode`] understands a frame and [`encode`]
+//! writes frames and rows. [`routes`] is the table of the calls, [`calls`] what each does and [`tasks`] what it asks for; [`body`] reads JSON
+//! for both.
+
+mod body;
+mod calls;
+mod decode;
+mod encode;
+mod outstanding;
+pub mod routes;
+mod socket;
+mod tasks;
+
+use crate::dialect::{Context, Outcome, Step};
+
+pub use socket::{Call, Chat, Incoming};
+
+/// A call that waits for one [`crate::dialect::Ask`].
+pub struct Waiting(calls::Next);
+
+impl Waiting {
+    /// Goes on with what was waited for.
+    pub fn resume(self, outcome: Outcome, context: &mut Context<'_>) -> Step {
+        calls::resume(self.0, outcome, context)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,131 @@
+//! What a socket's client has not acknowledged yet, as far as the socket knows.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::dialect::chat::encode::{Place, shown_id};
+use crate::domain::chat::ChatRow;
+use crate::domain::ids::{ConversationId, Position};
+use crate::domain::member::Member;
+use crate::domain::message::Message;
+use crate::limits::{CHAT_OUTSTANDING_MAX, CHAT_REPEAT_MS, CHAT_REPEATS_MAX};
+
+/// Where a message stands.
+pub(super) type Spot = (ConversationId, Position);
+
+/// Messages that were pushed, by when they are to be pushed again, and what is known of the others that wait.
+#[derive(Debug, Default)]
+pub(super) struct Outstanding {
+    pushed: VecDeque<Pushed>,
+    /// What the store said last of messages that wait: the ids under which they are shown, the oldest first.
+    waiting: Vec<(u64, Spot)>,
+}
+
+#[derive(Debug)]
+struct Pushed {
+    message: Arc<Message>,
+    place: Place,
+    /// By the monotonic clock in milliseconds; 0 until the clock is looked at.
+    due_ms: u64,
+    repeats: u8,
+}
+
+impl Outstanding {
+    /// Whether nothing is known to be outstanding.
+    pub fn is_empty(&self) -> bool {
+        self.pushed.is_empty() && self.waiting.is_empty()
+    }
+
+    /// How many messages were pushed and are not acknowledged.
+    pub fn pushed(&self) -> usize {
+        self.pushed.len()
+    }
+
+    /// A message was pushed. Past the bound it is not remembered here: it is offered again when the client asks what waits.
+    pub fn push(&mut self, message: &Arc<Message>, place: Place) {
+        if self.pushed.len() < CHAT_OUTSTANDING_MAX {
+            self.pushed.push_back(Pushed {
+                message: Arc::clone(message),
+                place,
+                due_ms: 0,
+                repeats: 0,
+            });
+        }
+    }
+
+    /// Takes what the store says of messages that wait.
+    pub fn set_waiting(&mut self, rows: &[ChatRow]) {
+        let spot =
+            |message: &Message| (shown_id(message), (message.conversation, message.position));
+        self.waiting = rows.iter().map(|row| spot(&row.message)).collect();
+    }
+
+    /// The message that is shown under `id`: of several the oldest, those that were pushed first; if there is none, the only one whose id is
+    /// the same number as a double.
+    pub fn find(&self, id: u64) -> Option<Spot> {
+        let pushed = self.pushed.iter().map(|pushed| {
+            let message = &pushed.message;
+            (
+                shown_id(message),
+                message.id,
+                (message.conversation, message.position),
+            )
+        });
+        let exact = pushed.clone().filter(|(shown, ..)| *shown == id);
+        if let Some((.., spot)) = exact.min_by_key(|(_, server, _)| *server) {
+            return Some(spot);
+        }
+        if let Some((_, spot)) = self.waiting.iter().find(|(shown, _)| *shown == id) {
+            return Some(*spot);
+        }
+        let all = pushed.map(|(shown, _, spot)| (shown, spot));
+        let mut same = all
+            .chain(self.waiting.iter().copied())
+            .filter(|(shown, _)| *shown as f64 == id as f64)
+            .map(|(_, spot)| spot);
+        let only = same.next()?;
+        same.all(|spot| spot == only).then_some(only)
+    }
+
+    /// The client's part in a conversation is another: forgets what is acknowledged there.
+    pub fn update(&mut self, member: &Member) {
+        let is_done = |(conversation, position): Spot| {
+            conversation == member.conversation && member.has_acknowledged(position)
+        };
+        self.pushed
+            .retain(|pushed| !is_done((pushed.message.conversation, pushed.message.position)));
+        self.waiting.retain(|(_, spot)| !is_done(*spot));
+    }
+
+    /// A message was taken back: that is what is pushed from here on.
+    pub fn recall(&mut self, message: &Arc<Message>) {
+        for pushed in &mut self.pushed {
+            if pushed.message.id == message.id {
+                pushed.message = Arc::clone(message);
+            }
+        }
+    }
+
+    /// When the next one is to be pushed again; what was pushed since the last question is from `now_ms`.
+    pub fn due_ms(&mut self, now_ms: u64) -> u64 {
+        for pushed in self.pushed.iter_mut().rev() {
+            if pushed.due_ms != 0 {
+                break;
+            }
+            pushed.due_ms = now_ms + CHAT_REPEAT_MS;
+        }
+        self.pushed.front().map_or(u64::MAX, |next| next.due_ms)
+    }
+
+    /// The next message that is due. After the last time it is not remembered any more.
+    pub fn repeat(&mut self, now_ms: u64) -> Option<(Arc<Message>, Place)> {
+        let mut next = self.pushed.pop_front_if(|next| next.due_ms <= now_ms)?;
+        let again = (Arc::clone(&next.message), next.place);
+        next.repeats += 1;
+        if next.repeats < CHAT_REPEATS_MAX {
+            next.due_ms = now_ms + CHAT_REPEAT_MS;
+            self.pushed.push_back(next);
+        }
+        Some(again)
+    }
+}

@@ -1,0 +1,379 @@
+//! The socket: who is let in, what each frame does, and what is pushed until it is acknowledged.
+
+use std::sync::Arc;
+
+use crate::dialect::chat::decode::{Asked, Auth, Say, decode};
+use crate::dialect::chat::encode::{self, Place, Refused};
+use crate::dialect::chat::outstanding::{Outstanding, Spot};
+use crate::dialect::socket::{Endpoint, SocketContext, SocketStep, Turnstile};
+use crate::dialect::{Ask, Outcome, Settings};
+use crate::domain::account::Account;
+use crate::domain::chat::{ChatAnswer, ChatQuery};
+use crate::domain::command::{Command, Peer, Refusal, Reply, Who};
+use crate::domain::desk::{Lookup, SessionMemo};
+use crate::domain::event::Event;
+use crate::domain::ids::AccountId;
+use crate::domain::message::Dialect;
+use crate::domain::query::{Answer, Query, Resolved};
+use crate::domain::token::TokenHash;
+use crate::limits::{CHAT_AUTH_MS_MAX, LIST_ROWS_MAX};
+use crate::proto::ws::close;
+
+/// A client's socket.
+pub struct Chat {
+    /// Who was let in; `None` before.
+    account: Option<Arc<Account>>,
+    /// The token that was shown, if this server issued it.
+    token: Option<Box<[u8]>>,
+    hash: Option<TokenHash>,
+    memo: SessionMemo,
+    /// When it was opened, by the monotonic clock in milliseconds; 0 until the clock is looked at.
+    opened_ms: u64,
+    /// Exists only while something is outstanding.
+    outstanding: Option<Box<Outstanding>>,
+}
+
+/// A frame, understood.
+pub struct Incoming(Understood);
+
+enum Understood {
+    Asked(Asked),
+    /// A message of which the socket knows where it stands has arrived.
+    Acknowledged(Spot),
+}
+
+/// A frame's handling that waits.
+pub struct Call(Next);
+
+enum Next {
+    /// With the session of a token: let its user in.
+    Session(Auth),
+    /// With the account of a number, which needs no token here.
+    Known,
+    /// With the socket attached: what waits.
+    Attached,
+    Waiting,
+    /// With the message stored: say so. The id is the client's.
+    Said(Option<u64>),
+    /// With what waits: find the message of this id.
+    Find(u64),
+    Acknowledged,
+}
+
+type Step = SocketStep<Call>;
+
+impl Endpoint for Chat {
+    type Incoming = Incoming;
+    type Call = Call;
+
+    fn open(_query: Option<&str>, _context: &mut SocketContext<'_>) -> (Chat, Step) {
+        let chat = Chat {
+            account: None,
+            token: None,
+            hash: None,
+            memo: SessionMemo::default(),
+            opened_ms: 0,
+            outstanding: None,
+        };
+        (chat, SocketStep::Done)
+    }
+
+    fn decode(&mut self, payload: &[u8], _is_text: bool) -> (Turnstile, Incoming) {
+        let (turnstile, understood) = match decode(payload) {
+            Asked::Acknowledge(id) => match self.find(id) {
+                Some(spot) => (Turnstile::Write, Understood::Acknowledged(spot)),
+                None => (Turnstile::Read, Understood::Asked(Asked::Acknowledge(id))),
+            },
+            asked @ Asked::Say(_) => (Turnstile::Write, Understood::Asked(asked)),
+            asked => (Turnstile::Read, Understood::Asked(asked)),
+        };
+        (turnstile, Incoming(understood))
+    }
+
+    fn start(&mut self, incoming: Incoming, context: &mut SocketContext<'_>) -> Step {
+        let Some(account) = self.account() else {
+            return match incoming.0 {
+                Understood::Asked(Asked::Auth(auth)) => self.let_in(auth, context),
+                _ => self.turn_away(Refused::NotLoggedIn, context),
+            };
+        };
+        self.use_token(context);
+        match incoming.0 {
+            Understood::Acknowledged(spot) => acknowledge(account, spot),
+            Understood::Asked(Asked::Heartbeat) => SocketStep::Done,
+            Understood::Asked(Asked::Auth(auth)) => match auth.user {
+                Some(user) if user == account => SocketStep::Done,
+                _ => self.turn_away(Refused::NotYours, context),
+            },
+            Understood::Asked(Asked::Say(say)) => self.say(account, *say, context),
+            Understood::Asked(Asked::Acknowledge(id)) => {
+                let query = ChatQuery::Undelivered {
+                    account,
+                    rows_max: LIST_ROWS_MAX,
+                };
+                wait(Ask::Query(Query::Chat(query)), Next::Find(id))
+            }
+            Understood::Asked(Asked::Refused(refused, source)) => {
+                self.refuse(refused, source, context)
+            }
+        }
+    }
+
+    fn resume(&mut self, call: Call, outcome: Outcome, context: &mut SocketContext<'_>) -> Step {
+        match (call.0, outcome) {
+            (Next::Session(auth), Outcome::Session(account)) => {
+                self.let_in_as(auth, account, context)
+            }
+            (Next::Known, Outcome::Answer(Answer::Resolved(found))) => match found {
+                Some(Resolved::Account(account, _)) => self.attach(account),
+                _ => self.turn_away(Refused::NotLoggedIn, context),
+            },
+            (Next::Attached, Outcome::Attached) => match self.account() {
+                Some(account) => {
+                    let query = ChatQuery::UndeliveredCount(account);
+                    wait(Ask::Query(Query::Chat(query)), Next::Waiting)
+                }
+                None => SocketStep::Done,
+            },
+            (Next::Waiting, Outcome::Answer(Answer::Chat(answer))) => {
+                self.tell_what_waits(&answer, context)
+            }
+            (
+                Next::Said(_),
+                Outcome::Reply(Reply::Sent {
+                    message, recipient, ..
+                }),
+            ) => {
+                let mut out = Vec::new();
+                encode::put_ack(&mut out, &message, recipient);
+                context.frames.text(&out);
+                SocketStep::Done
+            }
+            (Next::Find(id), Outcome::Answer(Answer::Chat(answer))) => {
+                if let ChatAnswer::Rows(Some(rows)) = &*answer
+                    && !rows.is_empty()
+                {
+                    self.outstanding.get_or_insert_default().set_waiting(rows);
+                }
+                match (self.account(), self.find(id)) {
+                    (Some(account), Some(spot)) => acknowledge(account, spot),
+                    _ => SocketStep::Done,
+                }
+            }
+            // What could not be recorded is offered again; what could not be counted is still there to be fetched.
+            (Next::Acknowledged | Next::Find(_) | Next::Waiting, _) => SocketStep::Done,
+            (Next::Said(source), Outcome::Refused(refusal)) => {
+                self.refuse(refusal.into(), source, context)
+            }
+            (Next::Said(source), _) => self.refuse(Refused::Failure, source, context),
+            (Next::Session(_) | Next::Known | Next::Attached, outcome) => {
+                let refused = match outcome {
+                    Outcome::Refused(Refusal::Busy) => Refused::Busy,
+                    _ => Refused::Failure,
+                };
+                let step = self.refuse(refused, None, context);
+                context.frames.close(close::TRY_AGAIN_LATER, "busy");
+                step
+            }
+        }
+    }
+
+    fn account(&self) -> Option<AccountId> {
+        self.account.as_ref().map(|account| account.id)
+    }
+
+    fn token(&self) -> Option<TokenHash> {
+        self.hash
+    }
+
+    fn deadline_ms(&mut self, now_ms: u64) -> u64 {
+        if self.opened_ms == 0 {
+            self.opened_ms = now_ms;
+        }
+        match (&self.account, &mut self.outstanding) {
+            (None, _) => self.opened_ms + CHAT_AUTH_MS_MAX,
+            (Some(_), Some(outstanding)) => outstanding.due_ms(now_ms),
+            (Some(_), None) => u64::MAX,
+        }
+    }
+
+    fn handle_timeout(&mut self, now_ms: u64, context: &mut SocketContext<'_>) {
+        if self.account.is_none() {
+            self.turn_away(Refused::NotLoggedIn, context);
+            return;
+        }
+        let Some(outstanding) = &mut self.outstanding else {
+            return;
+        };
+        while let Some((message, place)) = outstanding.repeat(now_ms) {
+            let mut out = Vec::new();
+            encode::put_push(&mut out, &message, place);
+            context.frames.text(&out);
+        }
+        self.tidy();
+    }
+
+    fn pushes(&mut self, event: &Event, _context: &mut SocketContext<'_>) -> bool {
+        let Some(own) = self.account() else {
+            return false;
+        };
+        match event {
+            Event::Message(delivery) => {
+                let recipient = delivery.recipient.as_ref().map(|(account, _)| account.id);
+                if delivery.sender.id == own || recipient.is_some_and(|to| to != own) {
+                    return false;
+                }
+                let place = Place::of(&delivery.message, recipient);
+                let outstanding = self.outstanding.get_or_insert_default();
+                outstanding.push(&delivery.message, place);
+                true
+            }
+            Event::Read { member, .. } | Event::MemberChanged { member }
+                if member.account == own =>
+            {
+                if let Some(outstanding) = &mut self.outstanding {
+                    outstanding.update(member);
+                }
+                self.tidy();
+                false
+            }
+            Event::Recalled(recalled) => {
+                if let Some(outstanding) = &mut self.outstanding {
+                    outstanding.recall(&recalled.message);
+                }
+                false
+            }
+            _ => false,
+        }
+    }
+
+    fn encode_push(event: &Event, _settings: &Settings, out: &mut Vec<u8>) -> bool {
+        let Event::Message(delivery) = event else {
+            return false;
+        };
+        let recipient = delivery.recipient.as_ref().map(|(account, _)| account.id);
+        let place = Place::of(&delivery.message, recipient);
+        encode::put_push(out, &delivery.message, place);
+        true
+    }
+}
+
+impl Chat {
+    fn find(&self, id: u64) -> Option<Spot> {
+        self.outstanding.as_ref()?.find(id)
+    }
+
+    fn tidy(&mut self) {
+        self.outstanding
+            .take_if(|outstanding| outstanding.is_empty());
+    }
+
+    /// A connection that is used keeps its token from expiring.
+    fn use_token(&mut self, context: &mut SocketContext<'_>) {
+        if let Some(token) = &self.token {
+            // Whoever the desk has forgotten was recorded when it last knew them.
+            let _ = context
+                .desk
+                .session(&mut self.memo, Dialect::Chat, token, context.now);
+        }
+    }
+
+    fn let_in(&mut self, auth: Auth, context: &mut SocketContext<'_>) -> Step {
+        let lookup = context
+            .desk
+            .session(&mut self.memo, Dialect::Chat, &auth.token, context.now);
+        match lookup {
+            Lookup::Known(account) => self.let_in_as(auth, Some(account), context),
+            Lookup::Load(hash) => wait(Ask::Session(hash), Next::Session(auth)),
+            Lookup::Nobody => self.let_in_as(auth, None, context),
+        }
+    }
+
+    /// Lets a user in whose token is that of `account`. A token that is nobody's here is the application's, where those count.
+    fn let_in_as(
+        &mut self,
+        auth: Auth,
+        account: Option<Arc<Account>>,
+        context: &mut SocketContext<'_>,
+    ) -> Step {
+        match (auth.user, account) {
+            (Some(user), Some(account)) if account.id == user => {
+                self.hash = Some(TokenHash::new(Dialect::Chat, &auth.token));
+                self.token = Some(auth.token);
+                self.attach(account)
+            }
+            (Some(user), None)
+                if context.settings.app_keys.is_none() && user > AccountId::SERVER =>
+            {
+                let query = Query::Resolve {
+                    account: user,
+                    peer: Peer::Account(Who::Id(user)),
+                };
+                wait(Ask::Query(query), Next::Known)
+            }
+            _ => self.turn_away(Refused::NotLoggedIn, context),
+        }
+    }
+
+    fn attach(&mut self, account: Arc<Account>) -> Step {
+        let id = account.id;
+        self.account = Some(account);
+        wait(Ask::Attach(id), Next::Attached)
+    }
+
+    fn tell_what_waits(&mut self, answer: &ChatAnswer, context: &mut SocketContext<'_>) -> Step {
+        let pushed = self.outstanding.as_ref().map_or(0, |out| out.pushed());
+        if let (ChatAnswer::Count(count), Some(own)) = (answer, self.account())
+            && *count > pushed as u64
+        {
+            let mut out = Vec::new();
+            encode::put_waiting(&mut out, count - pushed as u64, own, context.now);
+            context.frames.text(&out);
+        }
+        SocketStep::Done
+    }
+
+    fn say(&mut self, account: AccountId, say: Say, context: &mut SocketContext<'_>) -> Step {
+        if say.from.is_some_and(|from| from != account) {
+            return self.refuse(Refused::NotYours, say.id, context);
+        }
+        if say.send.body.len() > context.settings.message_bytes_max {
+            return self.refuse(Refused::BadRequest, say.id, context);
+        }
+        let mut send = say.send;
+        send.from = account;
+        wait(Ask::Submit(Command::Send(send)), Next::Said(say.id))
+    }
+
+    fn refuse(
+        &self,
+        refused: Refused,
+        source: Option<u64>,
+        context: &mut SocketContext<'_>,
+    ) -> Step {
+        let mut out = Vec::new();
+        encode::put_error(&mut out, refused, source, self.account(), context.now);
+        context.frames.text(&out);
+        SocketStep::Done
+    }
+
+    fn turn_away(&self, refused: Refused, context: &mut SocketContext<'_>) -> Step {
+        let step = self.refuse(refused, None, context);
+        let reason = "not authenticated";
+        context.frames.close(close::POLICY_VIOLATION, reason);
+        step
+    }
+}
+
+fn wait(ask: Ask, next: Next) -> Step {
+    SocketStep::Wait(ask, Call(next))
+}
+
+fn acknowledge(account: AccountId, (conversation, position): Spot) -> Step {
+    let command = Command::Acknowledge {
+        account,
+        conversation,
+        position,
+    };
+    wait(Ask::Submit(command), Next::Acknowledged)
+}

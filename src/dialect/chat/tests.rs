@@ -1,0 +1,7 @@
+//! Calls and frames through a host that runs the writer and a store in one thread.
+
+mod calls;
+mod host;
+mod lists;
+mod receiving;
+mod sending;

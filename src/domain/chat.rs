@@ -1,0 +1,116 @@
+//! What apps ask that know which messages have reached them, and the list of conversations that they keep.
+
+use std::sync::Arc;
+
+use crate::domain::conversation::Conversation;
+use crate::domain::ids::{AccountId, ConversationId, Slot};
+use crate::domain::member::Member;
+use crate::domain::message::Message;
+
+/// How a conversation is to stand in an account's list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrangement {
+    /// Above the others, or not.
+    Pin(bool),
+    /// Not at all until a new message comes.
+    Hide,
+}
+
+/// What such an app asks. An account sees only what lies within its memberships.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ChatQuery {
+    /// Messages to an account that it has not acknowledged, the oldest first.
+    Undelivered {
+        /// Whose.
+        account: AccountId,
+        /// Most rows.
+        rows_max: usize,
+    },
+    /// How many there are.
+    UndeliveredCount(AccountId),
+    /// All messages that an account sent or received, by pages from the newest on.
+    Everything {
+        /// Whose.
+        account: AccountId,
+        /// From 1, the newest.
+        page: u64,
+        /// Rows a page, 1 to [`crate::limits::PAGE_ROWS_MAX`].
+        size: usize,
+    },
+    /// The same of the messages between two accounts.
+    Between {
+        /// Who asks.
+        account: AccountId,
+        /// The other.
+        other: AccountId,
+        /// From 1, the newest.
+        page: u64,
+        /// Rows a page, 1 to [`crate::limits::PAGE_ROWS_MAX`].
+        size: usize,
+    },
+    /// The same of a group.
+    Team {
+        /// Who asks.
+        account: AccountId,
+        /// The group.
+        group: ConversationId,
+        /// From 1, the newest.
+        page: u64,
+        /// Rows a page, 1 to [`crate::limits::PAGE_ROWS_MAX`].
+        size: usize,
+    },
+    /// The conversations that stand in an account's list: pinned first, then newest activity.
+    List {
+        /// Whose.
+        account: AccountId,
+        /// Most rows.
+        rows_max: usize,
+    },
+    /// Messages from others that are unread, over all conversations of an account.
+    Unread(AccountId),
+    /// A conversation and one member of it.
+    Part(ConversationId, Slot),
+    /// The conversation of two accounts and the first one's part in it.
+    PartWith(AccountId, AccountId),
+    /// A group and its members.
+    Members(ConversationId),
+}
+
+/// What a [`ChatQuery`] gives.
+#[derive(Clone, Debug)]
+pub enum ChatAnswer {
+    /// Messages; `None` where there is no such account or conversation, or the asker has no part in it.
+    Rows(Option<Vec<ChatRow>>),
+    /// How many.
+    Count(u64),
+    /// Conversations.
+    List(Vec<ListRow>),
+    /// A conversation and a member, if there are.
+    Part(Option<Box<(Conversation, Member)>>),
+    /// A group and the numbers of its members, if there is one.
+    Members(Option<Box<(Conversation, Vec<AccountId>)>>),
+}
+
+/// A message as one account sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChatRow {
+    /// The message.
+    pub message: Arc<Message>,
+    /// To whom it was said; `None` in a group.
+    pub recipient: Option<AccountId>,
+    /// Whether it has reached whom it was meant for: the account, or the recipient of what the account sent.
+    pub is_acknowledged: bool,
+    /// Whether they have read it.
+    pub is_read: bool,
+}
+
+/// A conversation in an account's list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListRow {
+    /// The conversation.
+    pub conversation: Conversation,
+    /// The account's part in it.
+    pub member: Member,
+    /// The newest message that it may see.
+    pub last: Option<Arc<Message>>,
+}

@@ -1,0 +1,340 @@
+//! Answers to apps that know which messages have reached them.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::Arc;
+
+use super::{conversation_of, count_by_bodies};
+use crate::domain::chat::{ChatAnswer, ChatQuery, ChatRow, ListRow};
+use crate::domain::conversation::{Conversation, ConversationKind, Pair};
+use crate::domain::ids::{AccountId, ConversationId, MessageId};
+use crate::domain::member::Member;
+use crate::domain::message::Message;
+use crate::limits::{
+    ANSWER_BYTES_MAX, CHAT_PAGE_DEPTH_MAX, LIST_ROWS_MAX, PAGE_ROWS_MAX, QUERY_CHUNK_ROWS,
+};
+use crate::store::query::unread::oldest_from_others;
+use crate::store::{Order, Result, Snapshot};
+
+/// The answer to `query` as `snapshot` shows it. Rows whose bodies would take more than [`ANSWER_BYTES_MAX`] together are left out.
+pub(super) fn answer(snapshot: &dyn Snapshot, query: &ChatQuery) -> Result<ChatAnswer> {
+    Ok(match query {
+        ChatQuery::Undelivered { account, rows_max } => {
+            let rows_max = (*rows_max).min(LIST_ROWS_MAX);
+            ChatAnswer::Rows(Some(undelivered(snapshot, *account, rows_max)?))
+        }
+        ChatQuery::UndeliveredCount(account) => {
+            let mut count = 0;
+            for part in parts(snapshot, *account)? {
+                let head = part.conversation.head.position;
+                let missing = part.member.unacknowledged(head);
+                count += missing
+                    .map(|range| range.end() - range.start() + 1)
+                    .sum::<u64>();
+            }
+            ChatAnswer::Count(count)
+        }
+        ChatQuery::Everything {
+            account,
+            page,
+            size,
+        } => match snapshot.account(*account)? {
+            None => ChatAnswer::Rows(None),
+            Some(_) => ChatAnswer::Rows(Some(everything(snapshot, *account, *page, *size)?)),
+        },
+        ChatQuery::Between {
+            account,
+            other,
+            page,
+            size,
+        } => {
+            if snapshot.account(*account)?.is_none() || snapshot.account(*other)?.is_none() {
+                return Ok(ChatAnswer::Rows(None));
+            }
+            ChatAnswer::Rows(Some(match part_with(snapshot, *account, *other)? {
+                Some(part) => one_page(snapshot, &part, *page, *size)?,
+                None => Vec::new(),
+            }))
+        }
+        ChatQuery::Team {
+            account,
+            group,
+            page,
+            size,
+        } => {
+            let member = snapshot.member(*group, *account)?;
+            let rows = match (snapshot.conversation(*group)?, member) {
+                (Some(conversation), Some(member)) if conversation.group().is_some() => {
+                    let part = Part::new(snapshot, conversation, member)?;
+                    Some(one_page(snapshot, &part, *page, *size)?)
+                }
+                _ => None,
+            };
+            ChatAnswer::Rows(rows)
+        }
+        ChatQuery::List { account, rows_max } => {
+            ChatAnswer::List(list(snapshot, *account, (*rows_max).min(LIST_ROWS_MAX))?)
+        }
+        ChatQuery::Unread(account) => {
+            let parts = parts(snapshot, *account)?;
+            let unread = |part: &Part| part.member.unread(part.conversation.head.position);
+            ChatAnswer::Count(parts.iter().map(unread).sum())
+        }
+        ChatQuery::Part(id, slot) => {
+            let conversation = snapshot.conversation(*id)?;
+            let mut members = snapshot.members(*id)?.into_iter();
+            let member = members.find(|member| member.slot == *slot && member.is_active());
+            ChatAnswer::Part(conversation.zip(member).map(Box::new))
+        }
+        ChatQuery::PartWith(account, other) => {
+            let part = part_with(snapshot, *account, *other)?;
+            ChatAnswer::Part(part.map(|part| Box::new((part.conversation, part.member))))
+        }
+        ChatQuery::Members(id) => {
+            let conversation = snapshot.conversation(*id)?;
+            let Some(conversation) = conversation.filter(|found| found.group().is_some()) else {
+                return Ok(ChatAnswer::Members(None));
+            };
+            let members = snapshot.members(*id)?.into_iter();
+            let members = members.filter(Member::is_active);
+            let numbers = members.map(|member| member.account).collect();
+            ChatAnswer::Members(Some(Box::new((conversation, numbers))))
+        }
+    })
+}
+
+/// An account's part in a conversation.
+struct Part {
+    conversation: Conversation,
+    member: Member,
+    /// The other party's part in a single conversation.
+    other: Option<Member>,
+}
+
+impl Part {
+    fn new(snapshot: &dyn Snapshot, conversation: Conversation, member: Member) -> Result<Part> {
+        let other = match &conversation.kind {
+            ConversationKind::Single(pair) => {
+                snapshot.member(conversation.id, pair.other(member.account))?
+            }
+            ConversationKind::Group(_) => None,
+        };
+        Ok(Part {
+            conversation,
+            member,
+            other,
+        })
+    }
+
+    /// The newest position that the account may see; nothing is seen up to `joined_after`.
+    fn newest(&self) -> u64 {
+        let head = self.conversation.head.position;
+        self.member.visible_until(head).0
+    }
+
+    fn row(&self, message: Arc<Message>) -> ChatRow {
+        let is_own = message.sender == self.member.account;
+        let (recipient, judged) = match (&self.other, is_own) {
+            (Some(other), true) => (Some(other.account), Some(other)),
+            (Some(_), false) => (Some(self.member.account), Some(&self.member)),
+            (None, true) => (None, None),
+            (None, false) => (None, Some(&self.member)),
+        };
+        let position = message.position;
+        ChatRow {
+            recipient,
+            is_acknowledged: judged.is_none_or(|member| member.has_acknowledged(position)),
+            is_read: judged.is_none_or(|member| member.read >= position),
+            message,
+        }
+    }
+}
+
+fn parts(snapshot: &dyn Snapshot, account: AccountId) -> Result<Vec<Part>> {
+    let members = snapshot.memberships(account)?.into_iter();
+    let active = members.filter(Member::is_active);
+    let parts = active.map(|member| {
+        let conversation = conversation_of(snapshot, &member)?;
+        Ok(Part {
+            conversation,
+            member,
+            other: None,
+        })
+    });
+    parts.collect()
+}
+
+fn part_with(
+    snapshot: &dyn Snapshot,
+    account: AccountId,
+    other: AccountId,
+) -> Result<Option<Part>> {
+    let id = Pair::new(account, other).map(|pair| snapshot.single(pair));
+    let Some(id) = id.transpose()?.flatten() else {
+        return Ok(None);
+    };
+    let found = (snapshot.conversation(id)?, snapshot.member(id, account)?);
+    let (Some(conversation), Some(member)) = found else {
+        return Ok(None);
+    };
+    Part::new(snapshot, conversation, member).map(Some)
+}
+
+fn undelivered(
+    snapshot: &dyn Snapshot,
+    account: AccountId,
+    rows_max: usize,
+) -> Result<Vec<ChatRow>> {
+    let mut oldest: Vec<ChatRow> = Vec::new();
+    for part in parts(snapshot, account)? {
+        let head = part.conversation.head.position;
+        if part.member.unacknowledged(head).next().is_none() {
+            continue;
+        }
+        let part = Part::new(snapshot, part.conversation, part.member)?;
+        let mut found = 0;
+        for range in part.member.unacknowledged(head) {
+            let id = part.conversation.id;
+            let messages = oldest_from_others(snapshot, id, account, range, rows_max - found)?;
+            found += messages.len();
+            oldest.extend(messages.into_iter().map(|message| part.row(message)));
+            if found >= rows_max {
+                break;
+            }
+        }
+        oldest.sort_unstable_by_key(|row| row.message.id);
+        cut(&mut oldest, rows_max);
+    }
+    Ok(oldest)
+}
+
+/// Keeps the first rows, as many as an answer can hold.
+fn cut(rows: &mut Vec<ChatRow>, rows_max: usize) {
+    rows.truncate(rows_max);
+    let messages: Vec<_> = rows.iter().map(|row| Arc::clone(&row.message)).collect();
+    rows.truncate(count_by_bodies(&messages));
+}
+
+fn one_page(snapshot: &dyn Snapshot, part: &Part, page: u64, size: usize) -> Result<Vec<ChatRow>> {
+    let rows = size.clamp(1, PAGE_ROWS_MAX) as u64;
+    let skipped = page.saturating_sub(1).saturating_mul(rows);
+    let newest = part.newest().saturating_sub(skipped);
+    let oldest = newest.saturating_sub(rows).max(part.member.joined_after.0) + 1;
+    let range = oldest..=newest;
+    let mut messages = snapshot.messages(
+        part.conversation.id,
+        range,
+        Order::NewestFirst,
+        rows as usize,
+    )?;
+    messages.truncate(count_by_bodies(&messages));
+    Ok(messages
+        .into_iter()
+        .map(|message| part.row(message))
+        .collect())
+}
+
+/// The conversations of an account are merged by their messages' ids, from the newest on.
+fn everything(
+    snapshot: &dyn Snapshot,
+    account: AccountId,
+    page: u64,
+    size: usize,
+) -> Result<Vec<ChatRow>> {
+    let size = size.clamp(1, PAGE_ROWS_MAX);
+    let skipped = page.saturating_sub(1).saturating_mul(size as u64);
+    if skipped >= CHAT_PAGE_DEPTH_MAX {
+        return Ok(Vec::new());
+    }
+    let mut sources = Vec::new();
+    let mut heap: BinaryHeap<(MessageId, usize)> = BinaryHeap::new();
+    for member in snapshot.memberships(account)? {
+        let conversation = conversation_of(snapshot, &member)?;
+        let part = Part::new(snapshot, conversation, member)?;
+        let mut source = Source {
+            next: part.newest(),
+            chunk: Vec::new(),
+            part,
+        };
+        if let Some(newest) = source.peek(snapshot)? {
+            heap.push((newest, sources.len()));
+        }
+        sources.push(source);
+    }
+    let mut rows = Vec::with_capacity(size);
+    let (mut passed, mut bytes) = (0, 0);
+    while let Some((_, place)) = heap.pop() {
+        let Some(source) = sources.get_mut(place) else {
+            break;
+        };
+        if let Some(message) = source.chunk.pop() {
+            if passed >= skipped {
+                bytes += message.body.len();
+                if bytes > ANSWER_BYTES_MAX {
+                    break;
+                }
+                rows.push(source.part.row(message));
+            }
+            passed += 1;
+        }
+        if rows.len() == size {
+            break;
+        }
+        if let Some(next) = source.peek(snapshot)? {
+            heap.push((next, place));
+        }
+    }
+    Ok(rows)
+}
+
+/// The messages of one conversation from the newest on, read as they are needed.
+struct Source {
+    part: Part,
+    /// The newest position that is not read.
+    next: u64,
+    /// Old to new.
+    chunk: Vec<Arc<Message>>,
+}
+
+impl Source {
+    /// The id of the next message.
+    fn peek(&mut self, snapshot: &dyn Snapshot) -> Result<Option<MessageId>> {
+        let oldest = self.part.member.joined_after.next().0;
+        if self.chunk.is_empty() && self.next >= oldest {
+            let from = oldest.max((self.next + 1).saturating_sub(QUERY_CHUNK_ROWS as u64));
+            let id: ConversationId = self.part.conversation.id;
+            let order = Order::OldestFirst;
+            self.chunk = snapshot.messages(id, from..=self.next, order, QUERY_CHUNK_ROWS)?;
+            self.next = from - 1;
+        }
+        Ok(self.chunk.last().map(|message| message.id))
+    }
+}
+
+fn list(snapshot: &dyn Snapshot, account: AccountId, rows_max: usize) -> Result<Vec<ListRow>> {
+    let mut parts = parts(snapshot, account)?;
+    parts.retain(|part| part.member.is_listed(part.conversation.head.position));
+    parts.sort_unstable_by_key(|part| Reverse((part.member.pinned, part.conversation.activity())));
+    parts.truncate(rows_max);
+    let mut rows: Vec<ListRow> = Vec::with_capacity(parts.len());
+    let mut bytes = 0;
+    for part in parts {
+        let newest = part.newest();
+        let last = match newest > part.member.joined_after.0 {
+            true => {
+                snapshot.messages(part.conversation.id, newest..=newest, Order::NewestFirst, 1)?
+            }
+            false => Vec::new(),
+        };
+        bytes += last.iter().map(|last| last.body.len()).sum::<usize>();
+        if bytes > ANSWER_BYTES_MAX {
+            break;
+        }
+        rows.push(ListRow {
+            conversation: part.conversation,
+            member: part.member,
+            last: last.into_iter().next(),
+        });
+    }
+    Ok(rows)
+}

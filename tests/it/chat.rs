@@ -1,0 +1,143 @@
+//! `chat` on the running server: sockets, delivery over restarts, and other dialects.
+
+use crate::harness::{App, Backend, Request, Server};
+use serde_json::{Value, json};
+
+#[test]
+fn a_message_is_acknowledged_pushed_and_acknowledged() {
+    let server = Server::memory(&[]);
+    let (mut a, mut b) = (App::login(&server, "a"), App::login(&server, "b"));
+    b.sync();
+    let id = a.call("/im/message/get/id", &json!({}))["id"]
+        .as_u64()
+        .expect("an id");
+    a.say(id, b.user, "Hello,World");
+    let push = b.receive();
+    assert!(push["timestamp"].is_u64());
+    let expected = json!({
+        "fromUserId": a.user, "toUserId": b.user, "teamId": null, "msgType": "Text", "eventType": null,
+        "content": "Hello,World", "id": id, "timestamp": push["timestamp"], "chatType": "Single",
+        "stateEnum": "ServerToClientIng", "isRead": false
+    });
+    assert_eq!(push, expected);
+    assert_eq!(b.offline(), [id]);
+    b.acknowledge(id);
+    b.sync();
+    assert_eq!(b.offline(), [0; 0]);
+}
+
+#[test]
+fn what_was_acknowledged_stays_so_over_a_kill_and_what_was_not_waits() {
+    let mut server = Server::durable(&[]);
+    let (mut a, mut b) = (App::login(&server, "a"), App::login(&server, "b"));
+    b.sync();
+    (1..=4).for_each(|id| a.say(id, b.user, "x"));
+    (1..=4).for_each(|id| assert_eq!(b.receive()["id"], id));
+    [3, 1].into_iter().for_each(|id| b.acknowledge(id));
+    b.sync();
+    let handed_out = a.call("/im/message/get/id", &json!({}))["id"].as_u64();
+    server.kill();
+    server.start_again();
+    b.reconnect(&server);
+    let notice = b.receive();
+    assert_eq!(
+        (&notice["eventType"], &notice["content"]),
+        (&json!("OfflineMessage"), &json!("您有2离线消息"))
+    );
+    assert_eq!(b.offline(), [2, 4]);
+    [2, 4].into_iter().for_each(|id| b.acknowledge(id));
+    b.sync();
+    assert_eq!(b.offline(), [0; 0]);
+    assert!(b.call("/im/message/get/id", &json!({}))["id"].as_u64() > handed_out);
+}
+
+#[test]
+fn a_buyer_and_a_user_of_an_app_reach_each_other() {
+    let server = Server::memory(&[]);
+    let mut app = App::login(&server, "shop");
+    app.sync();
+    let mut buyer = server.buyer("buyer");
+    buyer.send("c/a/shop", "在吗");
+    let push = app.receive();
+    assert_eq!(
+        (&push["msgType"], &push["content"]),
+        (&json!("Text"), &json!("在吗"))
+    );
+    let from = push["fromUserId"].as_u64().expect("a number");
+    app.say(5, from, "在的");
+    assert_eq!(buyer.unread(), 1);
+    assert_eq!(buyer.read("c/a/shop"), ["在的"]);
+    let page = json!({"userId": app.user});
+    let rows = app.call("/im/message/user/get/page", &page);
+    let states: Vec<(&Value, &Value)> = rows
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|row| (&row["content"], &row["isRead"]))
+        .collect();
+    assert_eq!(
+        states,
+        [
+            (&json!("在的"), &json!(true)),
+            (&json!("在吗"), &json!(false))
+        ]
+    );
+    app.call(
+        "/im/user/chat/clear/unread2",
+        &json!({"fromUserId": app.user, "toUserId": from}),
+    );
+    assert_eq!(app.offline(), [0; 0]);
+    assert_eq!(buyer.history("c/a/shop").len(), 2);
+}
+
+#[test]
+fn a_team_is_a_group_of_the_other_dialects() {
+    let server = Server::memory(&[]);
+    let (mut a, mut b) = (App::login(&server, "a"), App::login(&server, "b"));
+    b.sync();
+    let members = json!([{"userId": a.user}, {"userId": b.user}]);
+    let team = a.call("/im/team/add", &json!({"name": "群", "members": members}));
+    let mut backend = Backend::new(server.client());
+    let rows = backend.list("c/a/b");
+    assert_eq!(rows.len(), 1);
+    assert_eq!(rows[0]["conv_users"], json!(["c/a/a", "c/a/b"]));
+    let conv_id = rows[0]["conv_id"].as_str().expect("an id").to_owned();
+    backend.send_into("c/a/a", &conv_id, "x");
+    let push = b.receive();
+    assert_eq!(
+        (&push["chatType"], &push["teamId"]),
+        (&json!("Group"), &team["id"])
+    );
+    let frame = json!({"id": 9, "teamId": team["id"], "chatType": "Group", "msgType": "Image", "content": "http://x/y.png"});
+    b.send(&frame);
+    assert_eq!(b.receive()["msgType"], "Ack");
+    assert_eq!(a.receive()["id"], 9);
+    assert_eq!(backend.unread("c/a/a", &conv_id), 1);
+    let texts = backend.messages(&conv_id, Some("c/a/a"));
+    let expected = [("c/a/a", "x"), ("c/a/b", "http://x/y.png")];
+    assert_eq!(
+        texts,
+        expected.map(|(from, text)| (from.to_owned(), text.to_owned()))
+    );
+    // Reading there has acknowledged it here.
+    assert_eq!(a.offline(), [0; 0]);
+}
+
+#[test]
+fn who_is_not_let_in_is_told_and_the_socket_closed() {
+    let server = Server::memory(&[]);
+    let (mut a, b) = (App::login(&server, "a"), App::login(&server, "b"));
+    a.send(&json!({"msgType": "Auth", "fromUserId": b.user, "content": b.token}));
+    assert_eq!(a.receive()["content"], r#"{"error":"not_yours"}"#);
+    assert_eq!(a.closed(), 1008);
+}
+
+#[test]
+fn a_get_of_the_sockets_address_is_a_handshake_whatever_else_it_asks() {
+    let server = Server::memory(&[]);
+    let mut client = server.client();
+    let response = client.call(&Request::get("/ws"));
+    assert_eq!(response.status, 400, "{}", response.text());
+    let response = client.call(&Request::post("/ws", "application/json", "{}"));
+    assert_eq!(response.status, 404);
+}
