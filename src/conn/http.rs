@@ -345,12 +345,25 @@ fn endpoint(path: &str, head: &Head<'_>, diagnostics: bool) -> Option<Place> {
     }
 }
 
+/// Whether the page that asks is the server's own.
+fn is_own_origin(head: &Head<'_>) -> bool {
+    let origin = head.header_str("origin").unwrap_or_default();
+    let host = origin
+        .strip_prefix("https://")
+        .or_else(|| origin.strip_prefix("http://"));
+    host.is_some_and(|host| host.eq_ignore_ascii_case(head.host()))
+}
+
 /// The opening handshake (RFC 6455 §4.2).
 fn upgrade(place: Place, head: &Head<'_>, answer: &Answer, side: &mut Side<'_, '_>) -> Begun {
     let settings = side.turn.ws;
     let config = handshake::Config {
         deflate: settings.deflate.then(Policy::default),
-        origins: &settings.origins,
+        origins: if is_own_origin(head) {
+            &[]
+        } else {
+            &settings.origins
+        },
     };
     let fields = head.headers().map(|(name, value)| (name.as_bytes(), value));
     let upgrade = match handshake::check(

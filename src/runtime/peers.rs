@@ -250,8 +250,18 @@ impl Shard {
             draining: self.draining_since.is_some(),
         };
         handle(&mut peer.conn, &mut turn);
-        let has_output = !peer.conn.output().is_empty() || peer.conn.closing() != Closing::Open;
+        let is_closing = peer.conn.closing() != Closing::Open;
+        let has_output = !peer.conn.output().is_empty() || is_closing;
+        // A socket that is being closed is told nothing more, and its user is not online by it.
+        let gone = if is_closing {
+            peer.account.take()
+        } else {
+            None
+        };
         let deadline_moved = peer.conn.deadline_ms() < peer.timer_ms;
+        if let Some(account) = gone {
+            self.detach(account, key);
+        }
         if has_output {
             self.make_dirty(key);
         }
