@@ -1,4 +1,4 @@
-//! What the README says of options and sources is so.
+//! What the README says of options, sources and `jim` is so.
 
 use crate::harness::{Request, Server, Socket};
 use std::fs;
@@ -64,22 +64,24 @@ fn without_times_and_ids(text: &str) -> String {
 #[test]
 fn the_session_of_jim_is_what_the_server_says() {
     let (_, text) = readme();
-    let (_, rest) = text
-        .split_once("<!-- jim session -->\n```console\n")
+    let session = text
+        .split("```")
+        .find(|block| block.starts_with("console\n") && block.contains("/?token="))
         .expect("a session of jim");
-    let (session, _) = rest.split_once("```").expect("its end");
     let server = Server::memory(&[]);
     let mut http = server.client();
     let mut socket = None;
     let mut answered = String::new();
-    for line in session.lines() {
+    for line in session.lines().skip(1) {
         if let Some(command) = line.strip_prefix("$ curl http://127.0.0.1:8080") {
             let (path, body) = command.split_once(" -d '").expect("a path and a body");
             let body = body.trim_end_matches('\'');
             // What curl says of a body.
             let request = Request::post(path, "application/x-www-form-urlencoded", body);
             answered = http.call(&request).text().to_owned();
-        } else if let Some(target) = line.strip_prefix("$ wscat -c 'ws://127.0.0.1:8080") {
+        } else if let Some(target) =
+            line.strip_prefix("$ python3 -m websockets 'ws://127.0.0.1:8080")
+        {
             let target = target.trim_end_matches('\'');
             socket = Some(Socket::open(server.addr(), target));
         } else if let Some(frame) = line.strip_prefix("> ") {
