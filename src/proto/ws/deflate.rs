@@ -9,9 +9,9 @@ use crate::limits::WS_DEFLATE_SCRATCH_BYTES_MAX;
 
 /// What a sender removes from the end of a compressed message and a receiver puts back (RFC 7692 §7.2.1).
 const TAIL: [u8; 4] = [0x00, 0x00, 0xFF, 0xFF];
-/// How much is inflated at a time: no message grows past its limit by more than what it was already checked for.
 /// Room for what a compressed message has besides its content.
 const DEFLATE_ROOM_BYTES: usize = 64;
+/// How much is inflated at a time: no message grows past its limit by more than what it was already checked for.
 const CHUNK_BYTES: usize = 8 * 1024;
 
 /// Inflates the messages of one client; about 48 KiB. Made for the largest window, and so for every smaller one.
