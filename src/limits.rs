@@ -275,3 +275,5 @@ pub const CHAT_MEMBERS_BODY_BYTES_MAX: usize = 256 * 1024;
 pub const ANSWERS_WAITING_BYTES_MAX: usize = 256 * 1024;
 /// With room for fewer connections than this the operator is warned at start.
 pub const CONNECTIONS_FEW: usize = 1_000;
+/// However long they have waited, with fewer commands in the writer's queue none is refused.
+pub const QUEUE_COMMANDS_MIN: usize = 64;

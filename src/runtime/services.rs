@@ -16,7 +16,8 @@ use crate::domain::query::{Answer, Answered, Query};
 use crate::domain::roster::Attach;
 use crate::domain::view::View;
 use crate::limits::{
-    INBOX_ENTRIES_MAX, SHARD_COMMAND_BYTES_MAX, SHARD_COMMANDS_MAX, UPLOADS_WAITING_BYTES_MAX,
+    INBOX_ENTRIES_MAX, QUEUE_COMMANDS_MIN, SHARD_COMMAND_BYTES_MAX, SHARD_COMMANDS_MAX,
+    UPLOADS_WAITING_BYTES_MAX,
 };
 use crate::proto::http::head::Method;
 use crate::runtime::inbox::{CallKey, CommandSlot, Entry, Purpose, Question};
@@ -195,11 +196,16 @@ impl Shard {
     }
 
     fn want_command(&mut self, call: CallKey, command: Command) {
-        if self.shared.pressure.is_high(self.shared.now_us())
-            || !self.submit_command(Some(call), command)
-        {
+        if self.is_writer_behind() || !self.submit_command(Some(call), command) {
             self.refuse(call, Refusal::Busy);
         }
+    }
+
+    /// Whether the writer does not keep up: commands have waited for too long, and there are many. A few are done in one commit as soon as
+    /// the thread gets its time.
+    fn is_writer_behind(&self) -> bool {
+        let is_high = self.shared.pressure.is_high(self.shared.now_us());
+        is_high && self.writer.len() >= QUEUE_COMMANDS_MIN
     }
 
     /// `false` when the shard has as many commands under way as it may.
@@ -320,8 +326,7 @@ impl Shard {
         Readiness {
             store_open: self.shared.store_healthy.load(Ordering::Relaxed),
             writer_alive: self.shared.writer_alive.load(Ordering::Relaxed),
-            writer_queue_below_mark: !self.shared.pressure.is_high(self.shared.now_us())
-                && inboxes_below_mark,
+            writer_queue_below_mark: !self.is_writer_behind() && inboxes_below_mark,
             reader_queue_below_mark: !self.short.is_full() && !self.heavy.is_full(),
             draining: self.shared.is_draining(),
         }
