@@ -24,7 +24,8 @@ pub struct HttpSettings {
     pub idle_timeout_ms: u64,
     /// The slowest sender of a body, in bytes a second.
     pub body_rate_min: u64,
-    /// When so many bytes wait to be written, no further request is answered until the peer has taken some.
+    /// Most bytes that may wait to be written on a socket that is pushed to; past it the socket is closed. Requests wait sooner, at
+    /// [`crate::limits::ANSWERS_WAITING_BYTES_MAX`] or at this if it is less, until the peer has taken some.
     pub outbox_bytes_max: usize,
     /// Whose pages may read answers.
     pub cors: CorsPolicy,

@@ -164,8 +164,8 @@ impl Shard {
                 conn.resume(turn);
             }
         });
+        let http = Arc::clone(&self.http);
         for _ in 0..READS_PER_TURN_MAX {
-            let http = Arc::clone(&self.http);
             let Some(peer) = self.peers.get_mut(key) else {
                 return;
             };
