@@ -25,9 +25,11 @@ use crate::limits::{
 use crate::media::store::MediaStore;
 use crate::proto::http::request::Limits;
 use crate::proto::ws::assembler;
+use crate::runtime::clock::SystemClock;
+use crate::runtime::event_loop::{EventLoop, WAKER};
 use crate::runtime::inbox::Inbox;
 use crate::runtime::reader::ReaderThread;
-use crate::runtime::shard::{Parts, Shard, WAKER};
+use crate::runtime::shard::{Parts, Shard};
 use crate::runtime::shared::{Log, Shared};
 use crate::runtime::socket::listen;
 use crate::runtime::writer::{ToWriter, WriterThread};
@@ -119,9 +121,10 @@ impl Server {
         let mut inboxes = Vec::new();
         for _ in 0..config.shards {
             let poll = Poll::new().map_err(failed("creating an event loop"))?;
-            inboxes.push(Inbox::new(
-                Waker::new(poll.registry(), WAKER).map_err(failed("creating an event loop"))?,
-            ));
+            let waker =
+                Waker::new(poll.registry(), WAKER).map_err(failed("creating an event loop"))?;
+            // A failed wake can only be an exhausted eventfd, which means that a wake is pending.
+            inboxes.push(Inbox::new(move || drop(waker.wake())));
             polls.push(poll);
         }
         let mut addresses = Vec::new();
@@ -149,6 +152,7 @@ impl Server {
             inboxes,
             Arc::clone(&metrics),
             log,
+            Arc::new(SystemClock::start()),
         ));
         // Every credit of every shard and the load that each command may wait for: a submit never finds it full.
         let (to_writer, writer_inbox) = bounded(2 * SHARD_COMMANDS_MAX * config.shards + 1);
@@ -205,8 +209,6 @@ impl Server {
         for (index, (poll, listeners)) in polls.into_iter().zip(listeners).enumerate() {
             let shard = Shard::new(Parts {
                 index,
-                poll,
-                listeners,
                 settings: Arc::clone(&settings),
                 http: Arc::clone(&http),
                 ws: Arc::clone(&ws),
@@ -219,13 +221,15 @@ impl Server {
                 views_bytes_max: VIEWS_BYTES_MAX / config.shards,
                 connections_max,
                 drain_timeout: config.drain_timeout,
-            })
-            .map_err(failed("creating an event loop"))?;
+                random: Box::new(fill_random),
+            });
+            let event_loop = EventLoop::new(poll, listeners, shard, Arc::clone(&shared))
+                .map_err(failed("creating an event loop"))?;
             shards.push(spawn(
                 "imd-shard",
                 &death,
                 config.pin.then_some(index),
-                move || shard.run(),
+                move || event_loop.run(),
             )?);
         }
         Ok(Server {
@@ -301,6 +305,11 @@ fn spawn(
             run();
         });
     thread.map_err(failed("starting a thread"))
+}
+
+fn fill_random(bytes: &mut [u8]) {
+    // There is no identity to hand out without it.
+    getrandom::fill(bytes).expect("the operating system gives random bytes");
 }
 
 /// Best effort: a core that is not there or not allowed leaves the thread where it is.
