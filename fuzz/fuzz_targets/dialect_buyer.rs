@@ -107,7 +107,7 @@ impl Script<'_> {
     fn row(&mut self) -> ViewRow {
         let conversation = self.conversation();
         let other = match &conversation.kind {
-            ConversationKind::Single(_) => Other::Account(self.account(SHOP)),
+            ConversationKind::Single(_) | ConversationKind::Events(_) => Other::Account(self.account(SHOP)),
             ConversationKind::Group(_) => Other::Group {
                 name_taken: self.byte() % 2 == 1,
             },

@@ -231,7 +231,7 @@ pub(super) fn put_push(out: &mut Vec<u8>, message: &Message, place: Place) {
         at: message.at.0,
         chat_type: Some(place.chat_type(is_custom(message))),
         state: Some("ServerToClientIng"),
-        event: None,
+        event: kinds::event_name(message.kind),
     };
     frame.put(out);
 }
@@ -325,7 +325,7 @@ fn put_row(out: &mut Vec<u8>, row: &ChatRow) {
     put_key_number(out, "fromUserId", Some(message.sender.0));
     put_key(out, "isRead");
     put_flag(out, row.is_read);
-    out.extend_from_slice(b",\"eventType\":null");
+    put_key_string(out, "eventType", kinds::event_name(message.kind));
     put_key_number(out, "toUserId", row.recipient.map(|to| to.0));
     put_content(out, shown.text());
     let state = if row.is_acknowledged {
@@ -360,7 +360,9 @@ pub(super) fn put_conversations(out: &mut Vec<u8>, settings: &Settings, rows: &[
 fn put_conversation(out: &mut Vec<u8>, settings: &Settings, row: &ListRow) {
     let (conversation, member) = (&row.conversation, &row.member);
     let (to, team, chat_type) = match &conversation.kind {
-        ConversationKind::Single(pair) => (Some(pair.other(member.account).0), None, "Single"),
+        ConversationKind::Single(pair) | ConversationKind::Events(pair) => {
+            (Some(pair.other(member.account).0), None, "Single")
+        }
         ConversationKind::Group(_) => (None, Some(conversation.id.0), "Group"),
     };
     out.extend_from_slice(b"{\"top\":");

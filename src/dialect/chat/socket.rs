@@ -13,7 +13,7 @@ use crate::domain::command::{Command, Peer, Refusal, Reply, Who};
 use crate::domain::desk::{Lookup, SessionMemo};
 use crate::domain::event::Event;
 use crate::domain::ids::AccountId;
-use crate::domain::message::Dialect;
+use crate::domain::message::{Dialect, MessageKind};
 use crate::domain::query::{Answer, Query, Resolved};
 use crate::domain::token::TokenHash;
 use crate::limits::{CHAT_AUTH_MS_MAX, LIST_ROWS_MAX};
@@ -53,7 +53,7 @@ enum Next {
     /// With the socket attached: what waits.
     Attached,
     Waiting,
-    /// With the message stored: say so. The id is the client's.
+    /// With the message stored: say so, unless it is an event. The id is the client's.
     Said(Option<u64>),
     /// With what waits: find the message of this id.
     Find(u64),
@@ -144,9 +144,11 @@ impl Endpoint for Chat {
                     message, recipient, ..
                 }),
             ) => {
-                let mut out = Vec::new();
-                encode::put_ack(&mut out, &message, recipient);
-                context.frames.text(&out);
+                if !matches!(message.kind, MessageKind::Event(_)) {
+                    let mut out = Vec::new();
+                    encode::put_ack(&mut out, &message, recipient);
+                    context.frames.text(&out);
+                }
                 SocketStep::Done
             }
             (Next::Find(id), Outcome::Answer(Answer::Chat(answer))) => {
@@ -334,11 +336,8 @@ impl Chat {
     }
 
     fn say(&mut self, account: AccountId, say: Say, context: &mut SocketContext<'_>) -> Step {
-        if say.from.is_some_and(|from| from != account) {
-            return self.refuse(Refused::NotYours, say.id, context);
-        }
-        if say.send.body.len() > context.settings.message_bytes_max {
-            return self.refuse(Refused::BadRequest, say.id, context);
+        if let Err(refused) = say.check(account, context.settings) {
+            return self.refuse(refused, say.id, context);
         }
         let mut send = say.send;
         send.from = account;

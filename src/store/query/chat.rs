@@ -77,11 +77,13 @@ pub(super) fn answer(snapshot: &dyn Snapshot, query: &ChatQuery) -> Result<ChatA
         }
         ChatQuery::Unread(account) => {
             let parts = parts(snapshot, *account)?;
+            let seen = parts.iter().filter(|part| !part.conversation.is_events());
             let unread = |part: &Part| part.member.unread(part.conversation.head.position);
-            ChatAnswer::Count(parts.iter().map(unread).sum())
+            ChatAnswer::Count(seen.map(unread).sum())
         }
         ChatQuery::Part(id, slot) => {
             let conversation = snapshot.conversation(*id)?;
+            let conversation = conversation.filter(|found| !found.is_events());
             let mut members = snapshot.members(*id)?.into_iter();
             let member = members.find(|member| member.slot == *slot && member.is_active());
             ChatAnswer::Part(conversation.zip(member).map(Box::new))
@@ -114,7 +116,7 @@ struct Part {
 impl Part {
     fn new(snapshot: &dyn Snapshot, conversation: Conversation, member: Member) -> Result<Part> {
         let other = match &conversation.kind {
-            ConversationKind::Single(pair) => {
+            ConversationKind::Single(pair) | ConversationKind::Events(pair) => {
                 snapshot.member(conversation.id, pair.other(member.account))?
             }
             ConversationKind::Group(_) => None,
@@ -250,6 +252,9 @@ fn everything(
     let mut heap: BinaryHeap<(MessageId, usize)> = BinaryHeap::new();
     for member in snapshot.memberships(account)? {
         let conversation = conversation_of(snapshot, &member)?;
+        if conversation.is_events() {
+            continue;
+        }
         let part = Part::new(snapshot, conversation, member)?;
         let mut source = Source {
             next: part.newest(),
@@ -313,7 +318,10 @@ impl Source {
 
 fn list(snapshot: &dyn Snapshot, account: AccountId, rows_max: usize) -> Result<Vec<ListRow>> {
     let mut parts = parts(snapshot, account)?;
-    parts.retain(|part| part.member.is_listed(part.conversation.head.position));
+    parts.retain(|part| {
+        let head = part.conversation.head.position;
+        part.member.is_listed(head) && !part.conversation.is_events()
+    });
     parts.sort_unstable_by_key(|part| Reverse((part.member.pinned, part.conversation.activity())));
     parts.truncate(rows_max);
     let mut rows: Vec<ListRow> = Vec::with_capacity(parts.len());

@@ -5,10 +5,13 @@ use std::sync::Arc;
 use super::{Bench, commit, over_both, see};
 use crate::domain::chat::{ChatAnswer, ChatQuery};
 use crate::domain::command::Effect;
+use crate::domain::conversation::ConversationKind;
 use crate::domain::ids::{AccountId, ConversationId, MessageId, Position, Slot};
 use crate::domain::member::Member;
+use crate::domain::message::{EventKind, MessageKind};
 use crate::domain::query::{Answer, Query};
 use crate::limits::LIST_ROWS_MAX;
+use crate::store::Order;
 use crate::store::query::answer;
 use crate::store::suite::build::*;
 
@@ -17,6 +20,7 @@ over_both!(
     an_id_that_was_handed_out_is_used,
     what_waits_is_what_others_said_and_is_not_acknowledged,
     everything_of_an_account_is_merged_from_the_newest_on,
+    events_wait_and_stand_nowhere_else,
 );
 
 fn ask(bench: &mut dyn Bench, query: ChatQuery) -> ChatAnswer {
@@ -153,4 +157,53 @@ fn everything_of_an_account_is_merged_from_the_newest_on(bench: &mut dyn Bench) 
     former.left_after = Some(Position(2));
     commit(bench, &[Effect::Member(former)]);
     assert_eq!(ids(bench, page(4, 1, 9)), [104]);
+}
+
+fn events_wait_and_stand_nowhere_else(bench: &mut dyn Bench) {
+    people(bench);
+    let everything = ChatQuery::Everything {
+        account: AccountId(3),
+        page: 1,
+        size: 9,
+    };
+    let before = ids(bench, everything.clone());
+    let events = ConversationKind::Events(pair(2, 3));
+    let mut said = message(107, 9, 1, 2);
+    said.kind = MessageKind::Event(EventKind::Follow);
+    let effects = [
+        Effect::Conversation(events_of(9, pair(2, 3), 0)),
+        Effect::Member(member(9, 2, 0, 0)),
+        Effect::Member(member(9, 3, 1, 0)),
+        Effect::Append(Arc::new(said.clone())),
+    ];
+    commit(bench, &effects);
+    for _ in 0..2 {
+        let (of_pair, kind, log) = see(bench, |snapshot| {
+            let pair = pair(2, 3);
+            let of_pair = (
+                snapshot.single(pair).unwrap(),
+                snapshot.events(pair).unwrap(),
+            );
+            let found = snapshot.conversation(ConversationId(9)).unwrap();
+            let log = snapshot.messages(ConversationId(9), 1..=9, Order::OldestFirst, 9);
+            (of_pair, found.map(|found| found.kind), log.unwrap())
+        });
+        assert_eq!(of_pair, (Some(ConversationId(1)), Some(ConversationId(9))));
+        assert_eq!((kind, &*log[0]), (Some(events.clone()), &said));
+        let waiting = ChatQuery::Undelivered {
+            account: AccountId(3),
+            rows_max: LIST_ROWS_MAX,
+        };
+        assert_eq!(ids(bench, waiting), [101, 104, 105, 106, 107]);
+        assert_eq!(ids(bench, everything.clone()), before);
+        match ask(bench, ChatQuery::Unread(AccountId(3))) {
+            ChatAnswer::Count(count) => assert_eq!(count, 6),
+            other => panic!("{other:?}"),
+        }
+        match ask(bench, ChatQuery::Part(ConversationId(9), Slot(1))) {
+            ChatAnswer::Part(part) => assert_eq!(part, None),
+            other => panic!("{other:?}"),
+        }
+        bench.restart();
+    }
 }

@@ -607,7 +607,7 @@ impl Host {
                 .iter()
                 .find(|member| member.account == account)?;
             let other = match &talk.conversation.kind {
-                ConversationKind::Single(pair) => {
+                ConversationKind::Single(pair) | ConversationKind::Events(pair) => {
                     Other::Account(Arc::clone(self.by_id(pair.other(account))))
                 }
                 ConversationKind::Group(group) => Other::Group {
