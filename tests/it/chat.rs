@@ -52,6 +52,58 @@ fn what_was_acknowledged_stays_so_over_a_kill_and_what_was_not_waits() {
 }
 
 #[test]
+fn what_was_pushed_on_any_connection_comes_again_after_the_next_auth() {
+    let mut server = Server::durable(&[]);
+    let (mut a, mut b) = (App::login(&server, "a"), App::login(&server, "b"));
+    let state = |states: &[(u64, &str)]| -> Vec<(u64, String)> {
+        let states = states.iter();
+        states
+            .map(|(id, state)| (*id, (*state).to_owned()))
+            .collect()
+    };
+    b.sync();
+    (1..=3).for_each(|id| a.say(id, b.user, "x"));
+    (1..=3).for_each(|id| assert_eq!(b.receive()["id"], id));
+    b.acknowledge(2);
+    b.sync();
+    // Whichever shard looks after them, each new connection is pushed what is outstanding, and what one acknowledges is done for all.
+    let mut others: Vec<App> = (0..4).map(|_| b.another(&server)).collect();
+    for other in &mut others {
+        assert_eq!(
+            [other.receive()["id"].clone(), other.receive()["id"].clone()],
+            [1, 3]
+        );
+        other.sync();
+        assert_eq!(
+            other.states(),
+            state(&[(1, "ServerToClientIng"), (3, "ServerToClientIng")])
+        );
+    }
+    let last = others.last_mut().expect("four");
+    last.acknowledge(3);
+    last.sync();
+    drop(others);
+    b.reconnect(&server);
+    assert_eq!(b.receive()["id"], 1);
+    b.sync();
+    // What came while nobody was there is announced, and after a kill it is unknown what was pushed.
+    let register = json!({"company": "c", "app": "a", "thirdUserId": "d"});
+    let d = a.call("/im/user/register", &register);
+    a.say(4, d["userId"].as_u64().expect("a number"), "x");
+    let rows = a.call("/im/message/user/get/page", &json!({"userId": a.user}));
+    assert_eq!(
+        (&rows[0]["stateEnum"], &rows[1]["stateEnum"]),
+        (&json!("Server"), &json!("Client"))
+    );
+    assert_eq!(rows[3]["stateEnum"], "ServerToClientIng");
+    server.kill();
+    server.start_again();
+    b.reconnect(&server);
+    assert_eq!(b.receive()["content"], "您有1离线消息");
+    assert_eq!(b.states(), state(&[(1, "Server")]));
+}
+
+#[test]
 fn a_buyer_and_a_user_of_an_app_reach_each_other() {
     let server = Server::memory(&[]);
     let mut app = App::login(&server, "shop");

@@ -199,7 +199,9 @@ pub(super) fn resume(next: Next, outcome: Outcome, context: &mut Context<'_>) ->
 
 fn answered(next: Next, answer: ChatAnswer, context: &mut Context<'_>) -> Step {
     match (next, answer) {
-        (Next::Shown, ChatAnswer::Rows(Some(rows))) => encode::put_rows(context.body, &rows),
+        (Next::Shown, ChatAnswer::Rows(Some(rows))) => {
+            encode::put_rows(context.body, context.presence, &rows)
+        }
         (Next::Shown, ChatAnswer::Rows(None)) => return refuse(Refused::NotFound, context),
         (Next::Shown, ChatAnswer::Count(count)) => put_one(context, "count", count),
         (Next::Shown, ChatAnswer::List(rows)) => {

@@ -4,5 +4,6 @@ mod calls;
 mod events;
 mod host;
 mod lists;
+mod pushed_again;
 mod receiving;
 mod sending;

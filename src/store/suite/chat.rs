@@ -9,6 +9,7 @@ use crate::domain::conversation::ConversationKind;
 use crate::domain::ids::{AccountId, ConversationId, MessageId, Position, Slot};
 use crate::domain::member::Member;
 use crate::domain::message::{EventKind, MessageKind};
+use crate::domain::pushed::Pushed;
 use crate::domain::query::{Answer, Query};
 use crate::limits::LIST_ROWS_MAX;
 use crate::store::Order;
@@ -127,9 +128,49 @@ fn what_waits_is_what_others_said_and_is_not_acknowledged(bench: &mut dyn Bench)
     part.apply_acknowledged(Position(2));
     commit(bench, &[Effect::Member(part)]);
     assert_eq!(ids(bench, waiting(3, LIST_ROWS_MAX)), [101, 104, 106]);
-    match ask(bench, ChatQuery::UndeliveredCount(AccountId(4))) {
-        // What an account has said elsewhere than over `chat` may be counted with it.
-        ChatAnswer::Count(count) => assert_eq!(count, 3),
+    let mut pushed = Pushed::default();
+    for (id, position) in [(1, 2), (1, 3), (5, 1), (5, 3), (9, 1)] {
+        pushed.insert(ConversationId(id), Position(position));
+    }
+    for (rows_max, again) in [(LIST_ROWS_MAX, vec![104, 106]), (1, vec![104])] {
+        let query = ChatQuery::Waiting {
+            account: AccountId(3),
+            pushed: Pushed::default(),
+            rows_max,
+        };
+        let everything = [(1, 1..=1), (5, 1..=3)].map(|(id, range)| (ConversationId(id), range));
+        match ask(bench, query) {
+            ChatAnswer::Waiting { pushed, others } => {
+                assert_eq!((pushed, others), (vec![], everything.into()));
+            }
+            other => panic!("{other:?}"),
+        }
+        let mut pushed = pushed.clone();
+        pushed.insert(ConversationId(5), Position(2));
+        let query = ChatQuery::Waiting {
+            account: AccountId(3),
+            pushed,
+            rows_max,
+        };
+        match ask(bench, query) {
+            ChatAnswer::Waiting { pushed, others } => {
+                let ids: Vec<u64> = pushed.iter().map(|row| row.message.id.0).collect();
+                assert_eq!((ids, others), (again, vec![(ConversationId(1), 1..=1)]));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    let query = ChatQuery::Waiting {
+        account: AccountId(4),
+        pushed,
+        rows_max: LIST_ROWS_MAX,
+    };
+    match ask(bench, query) {
+        ChatAnswer::Waiting { pushed, others } => {
+            let ids: Vec<u64> = pushed.iter().map(|row| row.message.id.0).collect();
+            // Its own messages are not told apart.
+            assert_eq!((ids, others), (vec![102], vec![(ConversationId(5), 2..=2)]));
+        }
         other => panic!("{other:?}"),
     }
     match ask(bench, ChatQuery::Part(ConversationId(1), Slot(1))) {

@@ -170,6 +170,7 @@ impl Host {
             desk: &mut self.desk,
             memo: &mut self.memo,
             settings: &self.settings,
+            presence: &crate::domain::presence::NobodyOnline,
             now: self.now,
             random: &mut |bytes| {
                 *random += 1;
