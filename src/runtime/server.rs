@@ -16,8 +16,6 @@ use crate::config::{self, Auth, Config, CorsOrigins, LogLevel, Storage};
 use crate::conn::{CorsPolicy, HttpSettings, WsSettings};
 use crate::dialect::{self, AppKey, Settings};
 use crate::domain::decide::Policy;
-use crate::domain::ids::AccountId;
-use crate::domain::presence::Presence;
 use crate::limits::{
     CONNECTIONS_FEW, FILES_WAITING_MAX, QUERIES_WAITING_MAX, SHARD_COMMANDS_MAX, SPARE_DESCRIPTORS,
     VIEWS_BYTES_MAX,
@@ -30,7 +28,7 @@ use crate::runtime::event_loop::{EventLoop, WAKER};
 use crate::runtime::inbox::Inbox;
 use crate::runtime::reader::ReaderThread;
 use crate::runtime::shard::{Parts, Shard};
-use crate::runtime::shared::{Log, Shared};
+use crate::runtime::shared::{Log, OnlineHere, Shared};
 use crate::runtime::socket::listen;
 use crate::runtime::writer::{ToWriter, WriterThread};
 use crate::store::Store;
@@ -66,15 +64,6 @@ fn failed<E: std::fmt::Display>(what: impl std::fmt::Display) -> impl FnOnce(E) 
     move |error| ServerError(format!("{what}: {error}"))
 }
 
-/// Who has a socket at this server.
-struct OnlineHere(Arc<Shared>);
-
-impl Presence for OnlineHere {
-    fn is_online(&self, account: AccountId) -> bool {
-        self.0.sessions.is_online(account)
-    }
-}
-
 /// Says so when a thread ends, however it ends.
 struct Obituary {
     name: &'static str,
@@ -96,11 +85,6 @@ impl Server {
     pub fn start(config: &Config, log: Log) -> Result<Server, ServerError> {
         let descriptors = raise_descriptor_limit();
         let (store, media_dir, temporary) = open_storage(config)?;
-        let policy = Policy {
-            open_directory: config.open_directory,
-            group_members_max: config.group_members_max,
-            token_idle_ms_max: config.token_idle_ttl.as_millis() as i64,
-        };
         let mut readers = Vec::new();
         let mut store = store;
         let counters_opened = store.open().map_err(failed("opening the store"))?;
@@ -111,7 +95,7 @@ impl Server {
                     .map_err(failed("opening the store for reading"))?,
             );
         }
-        let writer = Writer::resume(store, policy, counters_opened);
+        let writer = Writer::resume(store, policy(config), counters_opened);
         let media = Arc::new(
             MediaStore::open(&media_dir)
                 .map_err(failed(format!("opening {}", media_dir.display())))?,
@@ -371,7 +355,17 @@ fn open_storage(config: &Config) -> Result<Opened, ServerError> {
     }
 }
 
-fn dialect_settings(config: &Config) -> Settings {
+/// What the configuration says to the domain.
+pub fn policy(config: &Config) -> Policy {
+    Policy {
+        open_directory: config.open_directory,
+        group_members_max: config.group_members_max,
+        token_idle_ms_max: config.token_idle_ttl.as_millis() as i64,
+    }
+}
+
+/// What the configuration says to the dialects.
+pub fn dialect_settings(config: &Config) -> Settings {
     let app_keys = match &config.auth {
         Auth::Open => None,
         Auth::Signed(keys) => {
@@ -394,7 +388,8 @@ fn dialect_settings(config: &Config) -> Settings {
     }
 }
 
-fn ws_settings(config: &Config) -> WsSettings {
+/// What the configuration says to WebSockets.
+pub fn ws_settings(config: &Config) -> WsSettings {
     WsSettings {
         limits: assembler::Limits::default(),
         ping_after_ms: config.ws_ping_after.as_millis() as u64,
@@ -408,7 +403,8 @@ fn ws_settings(config: &Config) -> WsSettings {
     }
 }
 
-fn http_settings(config: &Config) -> HttpSettings {
+/// What the configuration says to HTTP.
+pub fn http_settings(config: &Config) -> HttpSettings {
     let millis = |time: Duration| time.as_millis() as u64;
     HttpSettings {
         header_timeout_ms: millis(config.header_timeout),

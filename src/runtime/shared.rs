@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use crate::admin::metrics::Metrics;
-use crate::domain::ids::{CommitNumber, TimeMs};
+use crate::domain::ids::{AccountId, CommitNumber, TimeMs};
+use crate::domain::presence::Presence;
 use crate::limits::QUEUE_WAIT_US_MAX;
 use crate::runtime::clock::Clock;
 use crate::runtime::inbox::Inbox;
@@ -106,6 +107,15 @@ impl Shared {
     /// Writes a log line.
     pub fn log(&self, level: crate::config::LogLevel, line: &str) {
         (self.log)(level, line);
+    }
+}
+
+/// Who has a socket at this server.
+pub struct OnlineHere(pub Arc<Shared>);
+
+impl Presence for OnlineHere {
+    fn is_online(&self, account: AccountId) -> bool {
+        self.0.sessions.is_online(account)
     }
 }
 
