@@ -277,3 +277,10 @@ pub const ANSWERS_WAITING_BYTES_MAX: usize = 256 * 1024;
 pub const CONNECTIONS_FEW: usize = 1_000;
 /// However long they have waited, with fewer commands in the writer's queue none is refused.
 pub const QUEUE_COMMANDS_MIN: usize = 64;
+
+/// Most ranges of positions in which it is remembered what was pushed to an account and may not be acknowledged yet.
+pub const PUSHED_RANGES_MAX: usize = 256;
+/// Most such ranges over the accounts of one stripe; there are [`SESSION_STRIPES`].
+pub const PUSHED_RANGES_PER_STRIPE_MAX: usize = 8_192;
+
+const _: () = assert!(PUSHED_RANGES_MAX <= PUSHED_RANGES_PER_STRIPE_MAX);
