@@ -154,6 +154,13 @@ impl World {
         }
     }
 
+    /// Asserts that nobody more can join a group.
+    pub fn check_full(&self, group: &Other) {
+        let mut backend = self.backend.lock().expect("no panic");
+        let body = json!({"conv_id": group.conv, "member": ["one too many"]});
+        backend.refused("/im/add/group/merber", &body, 400);
+    }
+
     /// Makes a group over `dialect`, which must be one that can, whose owner is the first of `members`.
     pub fn group(&self, dialect: Dialect, name: &str, members: &[String]) -> Other {
         let (owner, rest) = members.split_first().expect("an owner");

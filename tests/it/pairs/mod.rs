@@ -3,6 +3,7 @@
 //! [`kinds`] is the table of what each dialect calls each kind of message, [`drivers`] one small client for each dialect, and the
 //! rest walks: who sends what over which dialect, and what everybody then sees.
 
+mod crowd;
 mod drivers;
 mod groups;
 mod kinds;

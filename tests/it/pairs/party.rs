@@ -34,6 +34,14 @@ impl Party {
         for (dialect, driver) in &mut self.ways {
             let shown = all_seen(sent, *dialect);
             assert_eq!(driver.history(with), shown, "{} over {dialect}", self.name);
+        }
+        self.check_unread(with, unread);
+    }
+
+    /// Asserts the unread count in every dialect.
+    #[track_caller]
+    pub fn check_unread(&mut self, with: &Other, unread: u64) {
+        for (dialect, driver) in &mut self.ways {
             assert_eq!(driver.unread(with), unread, "{} over {dialect}", self.name);
         }
     }
@@ -54,10 +62,15 @@ impl Party {
 
     /// Sends texts one after the other.
     pub fn say_all(&mut self, over: Dialect, to: &Other, count: usize) {
-        for n in 0..count {
-            let text = format!("{} {n}", self.name);
-            self.over(over).send(to, Kind::TEXT.sent(over), &text);
-        }
+        let name = self.name.clone();
+        say_all(self.over(over), &name, over, to, count);
+    }
+}
+
+/// Sends texts that nobody else sends one after the other.
+pub fn say_all(driver: &mut dyn Driver, name: &str, over: Dialect, to: &Other, count: usize) {
+    for n in 0..count {
+        driver.send(to, Kind::TEXT.sent(over), &format!("{name} {n}"));
     }
 }
 
@@ -66,27 +79,51 @@ fn is_pushed(dialect: Dialect, with: &Other, from: &str, to: &str) -> bool {
     from != to || dialect == Dialect::Jim && with.is_group
 }
 
-/// Asserts that all see the same `count` messages once and in the same order whichever way they look, and in that order what was pushed.
+/// Sender and text of each message.
+type Order = Vec<(String, String)>;
+
+fn named(seen: Vec<Seen>) -> Order {
+    let pairs = seen.into_iter().map(|seen| (seen.from, seen.text));
+    pairs.collect()
+}
+
+/// The messages as they stand, none of them twice.
+#[track_caller]
+pub fn order(driver: &mut dyn Driver, with: &Other) -> Order {
+    let order = named(driver.history(with));
+    assert_eq!(order.iter().collect::<BTreeSet<_>>().len(), order.len());
+    order
+}
+
+/// Asserts that all see the same `count` messages in the same order whichever way they look, and in that order what was pushed.
 #[track_caller]
 pub fn check_order(parties: &mut [(&mut Party, &Other)], count: usize) {
-    let named = |seen: Seen| (seen.from, seen.text);
     let (first, with) = &mut parties[0];
-    let expected = first.over(Dialect::Conv).history(with).into_iter();
-    let expected: Vec<_> = expected.map(named).collect();
+    let expected = order(first.over(Dialect::Conv), with);
     assert_eq!(expected.len(), count);
-    assert_eq!(expected.iter().collect::<BTreeSet<_>>().len(), count);
     for (party, with) in parties {
-        let name = party.name.clone();
+        let name = &party.name;
         for (way, driver) in &mut party.ways {
-            let history: Vec<_> = driver.history(with).into_iter().map(named).collect();
-            assert_eq!(history, expected, "{name} over {way}");
-            let pushed = |(from, _): &&(String, String)| is_pushed(*way, with, from, &name);
-            let expected: Vec<_> = expected.iter().filter(pushed).cloned().collect();
-            if let Some(pushed) = driver.pushed(expected.len()) {
-                let pushed: Vec<_> = pushed.into_iter().map(named).collect();
-                assert_eq!(pushed, expected, "{name} over {way}");
-            }
+            assert_eq!(order(&mut **driver, with), expected, "{name} over {way}");
+            check_order_pushed(&mut **driver, *way, name, with, &expected);
         }
+    }
+}
+
+/// Asserts that all messages from others were pushed, once and in order.
+#[track_caller]
+pub fn check_order_pushed(
+    driver: &mut dyn Driver,
+    over: Dialect,
+    name: &str,
+    with: &Other,
+    order: &Order,
+) {
+    let expected = order.iter();
+    let expected = expected.filter(|(from, _)| is_pushed(over, with, from, name));
+    let expected: Order = expected.cloned().collect();
+    if let Some(pushed) = driver.pushed(expected.len()) {
+        assert_eq!(named(pushed), expected, "{name} over {over}");
     }
 }
 
