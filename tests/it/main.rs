@@ -14,5 +14,6 @@ mod http_edges;
 mod imports;
 mod jim;
 mod lifecycle;
+mod pairs;
 mod readme;
 mod websocket;
