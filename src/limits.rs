@@ -277,3 +277,9 @@ pub const ANSWERS_WAITING_BYTES_MAX: usize = 256 * 1024;
 pub const CONNECTIONS_FEW: usize = 1_000;
 /// However long they have waited, with fewer commands in the writer's queue none is refused.
 pub const QUEUE_COMMANDS_MIN: usize = 64;
+/// Pages of the database that a backup copies in one step.
+pub const BACKUP_STEP_PAGES: usize = 256;
+/// Most messages that an export reads in one snapshot, so that it holds the log back only briefly.
+pub const EXPORT_ROWS_MAX: usize = 100;
+/// Most accounts whose names an export keeps in memory.
+pub const EXPORT_NAMES_MAX: usize = 10_000;

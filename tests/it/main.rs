@@ -15,4 +15,5 @@ mod imports;
 mod jim;
 mod lifecycle;
 mod readme;
+mod upkeep;
 mod websocket;
