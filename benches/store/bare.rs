@@ -10,6 +10,7 @@ use std::thread::{self, JoinHandle};
 
 use imd::domain::command::Effect;
 use imd::limits::{STORE_CACHE_BYTES_MAX, WAL_BYTES_MAX, WAL_CHECKPOINT_PAGES};
+use imd::store::sqlite::Durability;
 use rusqlite::{Connection, TransactionBehavior, params};
 
 const PAGE_BYTES: usize = 8 * 1024;
@@ -31,12 +32,12 @@ pub struct BareLog {
 
 impl BareLog {
     /// A new log in `directory`.
-    pub fn create(directory: &Path) -> rusqlite::Result<BareLog> {
-        let connection = connect(directory)?;
+    pub fn create(directory: &Path, durability: Durability) -> rusqlite::Result<BareLog> {
+        let connection = connect(directory, durability)?;
         connection.execute_batch(SCHEMA)?;
         let wal_pages = Arc::new(AtomicUsize::new(0));
         let (wake, woken) = channel();
-        let (other, pages) = (connect(directory)?, Arc::clone(&wal_pages));
+        let (other, pages) = (connect(directory, durability)?, Arc::clone(&wal_pages));
         let mover = thread::spawn(move || {
             for () in woken {
                 let moved = other.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
@@ -104,14 +105,18 @@ impl BareLog {
 }
 
 /// With the settings of the store's writer.
-fn connect(directory: &Path) -> rusqlite::Result<Connection> {
+fn connect(directory: &Path, durability: Durability) -> rusqlite::Result<Connection> {
     let connection = Connection::open(directory.join("imd.sqlite"))?;
     connection.pragma_update(None, "cache_size", -((STORE_CACHE_BYTES_MAX / 1024) as i64))?;
     connection.pragma_update(None, "mmap_size", 0)?;
     connection.pragma_update(None, "temp_store", "memory")?;
     connection.pragma_update(None, "page_size", PAGE_BYTES as i64)?;
     connection.query_row("PRAGMA journal_mode = wal", [], |_| Ok(()))?;
-    connection.pragma_update(None, "synchronous", "full")?;
+    let synchronous = match durability {
+        Durability::Full => "full",
+        Durability::Process => "normal",
+    };
+    connection.pragma_update(None, "synchronous", synchronous)?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     connection.pragma_update(None, "secure_delete", "on")?;
     Ok(connection)

@@ -15,9 +15,11 @@ mod worker;
 mod world;
 
 use std::error::Error;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use std::time::Instant;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -28,12 +30,14 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// Most messages in a slice; a run has at least ten.
 const SLICE_MESSAGES_MAX: usize = 100_000;
+/// Syncs that tell how fast the disk is.
+const SYNCS: usize = 200;
 
 fn main() -> Result<()> {
     let options = Options::read();
     match options.worker.as_deref() {
         None => coordinate(&options),
-        Some("reopen") => worker::reopen(&options.directory),
+        Some("reopen") => worker::reopen(&options.directory, options.durability),
         Some(name) => {
             let variant = Variant::ALL
                 .into_iter()
@@ -60,6 +64,7 @@ fn coordinate(options: &Options) -> Result<()> {
     let root = tempfile::Builder::new()
         .prefix("store-bench")
         .tempdir_in(&options.directory)?;
+    let sync_ms = sync_ms(root.path())?;
     let mut workers = Vec::new();
     for variant in &options.variants {
         workers.push(Worker::start(*variant, &root, options)?);
@@ -87,7 +92,26 @@ fn coordinate(options: &Options) -> Result<()> {
         measured.push(worker.finish(options)?);
     }
     print(&measured, &sizes, options);
+    println!("\nfdatasync of 4 KiB on this disk, at the start: {sync_ms}");
     Ok(())
+}
+
+/// How long the disk takes to sync a page, p50 and p99.
+fn sync_ms(directory: &Path) -> Result<String> {
+    let mut file = std::fs::File::create(directory.join("sync"))?;
+    file.write_all(&vec![0; SYNCS * 4096])?;
+    file.sync_all()?;
+    let mut nanos = Vec::new();
+    for at in 0..SYNCS {
+        file.seek(SeekFrom::Start(at as u64 * 4096))?;
+        file.write_all(&[1; 4096])?;
+        let started = Instant::now();
+        file.sync_data()?;
+        nanos.push(started.elapsed().as_nanos() as f64);
+    }
+    nanos.sort_unstable_by(f64::total_cmp);
+    let ms = |share: usize| nanos[SYNCS * share / 100] / 1e6;
+    Ok(format!("p50 {:.2} ms, p99 {:.2} ms", ms(50), ms(99)))
 }
 
 /// A process that holds a store.
@@ -187,6 +211,7 @@ fn spawn(part: &str, directory: &Path, options: &Options) -> Result<Child> {
         .args(["--conversations", &options.conversations.to_string()])
         .args(["--batch", &options.batch.to_string()])
         .args(["--body", &options.body_bytes.to_string()])
+        .args(["--durability", options.durability_name()])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()?;
@@ -207,11 +232,12 @@ fn number(answer: &Value, field: &str) -> f64 {
 
 fn print(measured: &[Measured], sizes: &[usize], options: &Options) {
     println!(
-        "{} messages of {} bytes in {} conversations at random, {} a commit, synchronous=FULL, 16 MiB cache, {} slices\n",
+        "{} messages of {} bytes in {} conversations at random, {} a commit, durability {}, 16 MiB cache, {} slices\n",
         options.messages,
         options.body_bytes,
         options.conversations,
         options.batch,
+        options.durability_name(),
         sizes.len()
     );
     println!(

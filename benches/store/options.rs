@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use imd::store::sqlite::Durability;
+
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use crate::world::Extras;
@@ -73,6 +75,8 @@ pub struct Options {
     pub batch: usize,
     /// Bytes of each body.
     pub body_bytes: usize,
+    /// Whether commits are synced.
+    pub durability: Durability,
     /// Where the stores are made.
     pub directory: PathBuf,
     /// What is measured beside the bound.
@@ -102,12 +106,26 @@ impl Options {
             conversations: scale("conversations", 1_000),
             batch: number("batch"),
             body_bytes: number("body"),
+            durability: match matches.get_one::<String>("durability").map(String::as_str) {
+                Some("process") => Durability::Process,
+                _ => Durability::Full,
+            },
             directory: matches
                 .get_one::<PathBuf>("dir")
                 .cloned()
                 .unwrap_or_else(|| env!("CARGO_TARGET_TMPDIR").into()),
             variants: variants.collect(),
             worker: matches.get_one::<String>("worker").cloned(),
+        }
+    }
+}
+
+impl Options {
+    /// The durability as it is typed.
+    pub fn durability_name(&self) -> &'static str {
+        match self.durability {
+            Durability::Full => "full",
+            Durability::Process => "process",
         }
     }
 }
@@ -149,6 +167,14 @@ fn command() -> Command {
                 .help(
                     "Measure this one beside the bound; can be given several times [default: all]",
                 ),
+        )
+        .arg(
+            Arg::new("durability")
+                .long("durability")
+                .value_name("WHAT")
+                .value_parser(["full", "process"])
+                .default_value("full")
+                .help("Sync every commit (full), or only checkpoints (process): what is left is the processor's work"),
         )
         .arg(
             Arg::new("dir")

@@ -47,7 +47,7 @@ impl Log {
 pub fn run(variant: Variant, directory: &Path, options: &Options) -> Result<()> {
     let mut world = World::new(options.conversations, options.body_bytes, variant.extras());
     let rss_before = resident_bytes()?;
-    let mut log = open(variant, directory, &world)?;
+    let mut log = open(variant, directory, &world, options.durability)?;
     let file_before = file_bytes(directory);
     let written_before = written_bytes()?;
     // Nanoseconds, to a minute.
@@ -91,8 +91,8 @@ pub fn run(variant: Variant, directory: &Path, options: &Options) -> Result<()> 
 }
 
 /// Opens the store in `directory` as after a stop or a kill, closes it and tells how long each took.
-pub fn reopen(directory: &Path) -> Result<()> {
-    let mut store = SqliteStore::new(directory, Durability::Full);
+pub fn reopen(directory: &Path, durability: Durability) -> Result<()> {
+    let mut store = SqliteStore::new(directory, durability);
     let started = Instant::now();
     let counters = store.open()?;
     let open = started.elapsed();
@@ -106,11 +106,11 @@ pub fn reopen(directory: &Path) -> Result<()> {
     }))
 }
 
-fn open(variant: Variant, directory: &Path, world: &World) -> Result<Log> {
+fn open(variant: Variant, directory: &Path, world: &World, durability: Durability) -> Result<Log> {
     if variant == Variant::Bare {
-        return Ok(Log::Bare(BareLog::create(directory)?));
+        return Ok(Log::Bare(BareLog::create(directory, durability)?));
     }
-    let mut store = SqliteStore::new(directory, Durability::Full);
+    let mut store = SqliteStore::new(directory, durability);
     let mut newest = store.open()?.commit;
     for rows in world.rows().chunks(ROWS_PER_COMMIT) {
         newest.0 += 1;
