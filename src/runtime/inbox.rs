@@ -2,7 +2,6 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use mio::Waker;
 use parking_lot::Mutex;
 
 use crate::conn::Page;
@@ -83,21 +82,20 @@ pub struct Question {
 }
 
 /// A shard's inbox.
-#[derive(Debug)]
 pub struct Inbox {
     entries: Mutex<Vec<Entry>>,
     /// Whether the shard was woken and has not looked yet.
     woken: AtomicBool,
-    waker: Waker,
+    waker: Box<dyn Fn() + Send + Sync>,
 }
 
 impl Inbox {
     /// An empty inbox whose shard is woken by `waker`.
-    pub fn new(waker: Waker) -> Inbox {
+    pub fn new(waker: impl Fn() + Send + Sync + 'static) -> Inbox {
         Inbox {
             entries: Mutex::new(Vec::new()),
             woken: AtomicBool::new(false),
-            waker,
+            waker: Box::new(waker),
         }
     }
 
@@ -109,8 +107,7 @@ impl Inbox {
     /// Wakes the shard, once until it looks.
     pub fn wake(&self) {
         if !self.woken.swap(true, Ordering::AcqRel) {
-            // A failed wake can only be an exhausted eventfd, which means that a wake is pending.
-            let _ = self.waker.wake();
+            (self.waker)();
         }
     }
 

@@ -1,10 +1,12 @@
 //! The threads of a server and what goes between them: the only part that touches sockets, and with [`crate::store`] and
 //! [`crate::media`] the only one that knows threads, files and clocks.
 //!
-//! Reading order: [`server`] (start and stop), [`shard`] (the event loop), [`peers`] (its connections) and
-//! [`services`] (what it fetches for them), [`writer`], [`reader`]; then what they are
-//! made of, [`inbox`], [`shared`], [`sessions`], [`socket`], [`slab`], [`wheel`].
+//! Reading order: [`server`] (start and stop), [`event_loop`] (a shard's thread), [`shard`] (what it does in a turn), [`peers`] (its
+//! connections) and [`services`] (what it fetches for them), [`writer`], [`reader`]; then what they are made of, [`inbox`], [`shared`],
+//! [`sessions`], [`clock`], [`socket`], [`slab`], [`wheel`].
 
+pub mod clock;
+pub mod event_loop;
 pub mod inbox;
 mod peers;
 pub mod reader;

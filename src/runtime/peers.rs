@@ -1,29 +1,23 @@
-//! What a shard does with its connections: accept, read, let them handle things, write, close.
+//! What a shard does with its connections: open, read, let them handle things, write, close.
 
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use mio::Token;
-use mio::net::{TcpListener, TcpStream};
-
 use crate::admin::metrics::{CloseReason, Counter, Gauge, Outcome};
-use crate::config::LogLevel;
 use crate::conn::{Cause, Closing, Conn, Finished, Turn};
 use crate::dialect::CallResult;
 use crate::domain::ids::AccountId;
-use crate::limits::{
-    ACCEPT_PAUSE_MS, ACCEPTS_PER_TURN_MAX, READS_PER_TURN_MAX, SHARD_BODY_BYTES_MAX,
-};
+use crate::limits::{READS_PER_TURN_MAX, SHARD_BODY_BYTES_MAX};
 use crate::runtime::inbox::CallKey;
-use crate::runtime::shard::{GENERATION_MAX, Shard};
+use crate::runtime::shard::Shard;
 use crate::runtime::slab::Key;
 use crate::runtime::socket::Transport;
 
 /// A connection and its socket.
-pub(super) struct Peer {
-    pub(super) transport: Transport,
+pub(super) struct Peer<T> {
+    pub(super) transport: T,
     pub(super) conn: Conn,
     /// Whether the kernel may have more to read: edges are reported once.
     pub(super) readable: bool,
@@ -42,14 +36,7 @@ pub(super) struct Peer {
     pub(super) body_bytes: usize,
 }
 
-pub(super) struct Listener {
-    pub(super) socket: TcpListener,
-    pub(super) is_ready: bool,
-    /// Until when accepting rests for want of descriptors, by the monotonic clock in milliseconds.
-    pub(super) paused_until_ms: u64,
-}
-
-impl Shard {
+impl<T: Transport> Shard<T> {
     pub(super) fn make_ready(&mut self, key: Key) {
         if let Some(peer) = self.peers.get_mut(key)
             && !peer.is_ready
@@ -70,53 +57,18 @@ impl Shard {
         }
     }
 
-    pub(super) fn accept_all(&mut self) {
-        for place in 0..self.listeners.len() {
-            self.accept(place);
-        }
-    }
-
-    fn accept(&mut self, place: usize) {
-        for _ in 0..ACCEPTS_PER_TURN_MAX {
-            let now_ms = self.now_ms;
-            let Some(listener) = self.listeners.get_mut(place) else {
-                return;
-            };
-            if !listener.is_ready || listener.paused_until_ms > now_ms {
-                return;
-            }
-            match listener.socket.accept() {
-                Ok((stream, _)) => self.accept_one(stream),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    listener.is_ready = false;
-                    return;
-                }
-                Err(error) if is_of_one_connection(&error) => {}
-                Err(error) => {
-                    listener.paused_until_ms = now_ms + ACCEPT_PAUSE_MS;
-                    self.shared.log(
-                        LogLevel::Warn,
-                        &format!("accepting rests for {ACCEPT_PAUSE_MS} ms: {error}"),
-                    );
-                    return;
-                }
-            }
-        }
-    }
-
-    fn accept_one(&mut self, stream: TcpStream) {
+    /// Takes a connection in, unless there are too many.
+    pub fn open(&mut self, transport: T) -> Option<Key> {
         self.recorder.count(Counter::ConnectionsAccepted, 1);
         if self.shared.connections.fetch_add(1, Ordering::Relaxed) >= self.connections_max {
             self.shared.connections.fetch_sub(1, Ordering::Relaxed);
             self.recorder
                 .count(Counter::ConnectionsClosed(CloseReason::Overload), 1);
-            return;
+            return None;
         }
-        // Without it answers wait for acknowledgements; a socket that refuses it works all the same.
-        let _ = stream.set_nodelay(true);
         let conn = Conn::new(self.now_ms, &self.http);
         let key = self.peers.insert(|_| Peer {
-            transport: Transport::Plain(stream),
+            transport,
             conn,
             readable: true,
             read_closed: false,
@@ -129,18 +81,32 @@ impl Shard {
             body_bytes: 0,
         });
         self.recorder.add(Gauge::ConnectionsOpen, 1);
-        let token = Token((key.generation as usize) << u32::BITS | key.slot as usize);
-        let registry = self.poll.registry();
-        let registered = self
-            .peers
-            .get_mut(key)
-            .map(|peer| peer.transport.register(registry, token));
-        match registered {
-            Some(Ok(())) if key.generation < GENERATION_MAX => {
-                self.set_timer(key);
-                self.make_ready(key);
+        self.set_timer(key);
+        self.make_ready(key);
+        Some(key)
+    }
+
+    /// The socket of a connection.
+    pub fn transport(&mut self, key: Key) -> Option<&mut T> {
+        self.peers.get_mut(key).map(|peer| &mut peer.transport)
+    }
+
+    /// The socket has something to read, or its end when `is_closed`. It is told once until a read would block.
+    pub fn note_readable(&mut self, key: Key, is_closed: bool) {
+        if let Some(peer) = self.peers.get_mut(key) {
+            peer.readable = true;
+            peer.read_closed |= is_closed;
+            self.make_ready(key);
+        }
+    }
+
+    /// The socket takes bytes again. It is told once until a write would block.
+    pub fn note_writable(&mut self, key: Key) {
+        if let Some(peer) = self.peers.get_mut(key) {
+            peer.writable = true;
+            if !peer.conn.output().is_empty() {
+                self.make_dirty(key);
             }
-            _ => self.close(key, CloseReason::Error),
         }
     }
 
@@ -242,12 +208,12 @@ impl Shard {
             now: self.now,
             now_ms: self.now_ms,
             date: &self.date,
-            random: &mut fill_random,
+            random: &mut *self.random,
             scratch: &mut self.scratch,
             buffers: &mut self.buffers,
             wants: &mut self.wants,
             finished: &mut self.finished,
-            draining: self.draining_since.is_some(),
+            draining: self.draining_since_ms.is_some(),
         };
         handle(&mut peer.conn, &mut turn);
         let is_closing = peer.conn.closing() != Closing::Open;
@@ -349,7 +315,8 @@ impl Shard {
         self.peers.get_mut(key)?.account
     }
 
-    pub(super) fn close(&mut self, key: Key, reason: CloseReason) {
+    /// Closes a connection at once.
+    pub fn close(&mut self, key: Key, reason: CloseReason) {
         self.bound_bodies_released(key);
         if let Some(peer) = self.peers.remove(key) {
             if let Some(account) = peer.account {
@@ -384,18 +351,4 @@ fn outcome(finished: &Finished) -> Outcome {
         CallResult::Busy => Outcome::Busy,
         CallResult::Failed => Outcome::Failed,
     }
-}
-
-fn fill_random(bytes: &mut [u8]) {
-    // There is no identity to hand out without it.
-    getrandom::fill(bytes).expect("the operating system gives random bytes");
-}
-
-/// Whether the error is about a connection that was gone before it was accepted.
-fn is_of_one_connection(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted, PermissionDenied};
-    matches!(
-        error.kind(),
-        ConnectionAborted | ConnectionReset | Interrupted | PermissionDenied
-    )
 }

@@ -16,8 +16,6 @@ use crate::config::{self, Auth, Config, CorsOrigins, LogLevel, Storage};
 use crate::conn::{CorsPolicy, HttpSettings, WsSettings};
 use crate::dialect::{self, AppKey, Settings};
 use crate::domain::decide::Policy;
-use crate::domain::ids::AccountId;
-use crate::domain::presence::Presence;
 use crate::limits::{
     CONNECTIONS_FEW, FILES_WAITING_MAX, QUERIES_WAITING_MAX, SHARD_COMMANDS_MAX, SPARE_DESCRIPTORS,
     VIEWS_BYTES_MAX,
@@ -25,10 +23,12 @@ use crate::limits::{
 use crate::media::store::MediaStore;
 use crate::proto::http::request::Limits;
 use crate::proto::ws::assembler;
+use crate::runtime::clock::SystemClock;
+use crate::runtime::event_loop::{EventLoop, WAKER};
 use crate::runtime::inbox::Inbox;
 use crate::runtime::reader::ReaderThread;
-use crate::runtime::shard::{Parts, Shard, WAKER};
-use crate::runtime::shared::{Log, Shared};
+use crate::runtime::shard::{Parts, Shard};
+use crate::runtime::shared::{Log, OnlineHere, Shared};
 use crate::runtime::socket::listen;
 use crate::runtime::writer::{ToWriter, WriterThread};
 use crate::store::Store;
@@ -64,15 +64,6 @@ fn failed<E: std::fmt::Display>(what: impl std::fmt::Display) -> impl FnOnce(E) 
     move |error| ServerError(format!("{what}: {error}"))
 }
 
-/// Who has a socket at this server.
-struct OnlineHere(Arc<Shared>);
-
-impl Presence for OnlineHere {
-    fn is_online(&self, account: AccountId) -> bool {
-        self.0.sessions.is_online(account)
-    }
-}
-
 /// Says so when a thread ends, however it ends.
 struct Obituary {
     name: &'static str,
@@ -94,11 +85,6 @@ impl Server {
     pub fn start(config: &Config, log: Log) -> Result<Server, ServerError> {
         let descriptors = raise_descriptor_limit();
         let (store, media_dir, temporary) = open_storage(config)?;
-        let policy = Policy {
-            open_directory: config.open_directory,
-            group_members_max: config.group_members_max,
-            token_idle_ms_max: config.token_idle_ttl.as_millis() as i64,
-        };
         let mut readers = Vec::new();
         let mut store = store;
         let counters_opened = store.open().map_err(failed("opening the store"))?;
@@ -109,7 +95,7 @@ impl Server {
                     .map_err(failed("opening the store for reading"))?,
             );
         }
-        let writer = Writer::resume(store, policy, counters_opened);
+        let writer = Writer::resume(store, policy(config), counters_opened);
         let media = Arc::new(
             MediaStore::open(&media_dir)
                 .map_err(failed(format!("opening {}", media_dir.display())))?,
@@ -119,9 +105,10 @@ impl Server {
         let mut inboxes = Vec::new();
         for _ in 0..config.shards {
             let poll = Poll::new().map_err(failed("creating an event loop"))?;
-            inboxes.push(Inbox::new(
-                Waker::new(poll.registry(), WAKER).map_err(failed("creating an event loop"))?,
-            ));
+            let waker =
+                Waker::new(poll.registry(), WAKER).map_err(failed("creating an event loop"))?;
+            // A failed wake can only be an exhausted eventfd, which means that a wake is pending.
+            inboxes.push(Inbox::new(move || drop(waker.wake())));
             polls.push(poll);
         }
         let mut addresses = Vec::new();
@@ -149,6 +136,7 @@ impl Server {
             inboxes,
             Arc::clone(&metrics),
             log,
+            Arc::new(SystemClock::start()),
         ));
         // Every credit of every shard and the load that each command may wait for: a submit never finds it full.
         let (to_writer, writer_inbox) = bounded(2 * SHARD_COMMANDS_MAX * config.shards + 1);
@@ -205,8 +193,6 @@ impl Server {
         for (index, (poll, listeners)) in polls.into_iter().zip(listeners).enumerate() {
             let shard = Shard::new(Parts {
                 index,
-                poll,
-                listeners,
                 settings: Arc::clone(&settings),
                 http: Arc::clone(&http),
                 ws: Arc::clone(&ws),
@@ -219,13 +205,15 @@ impl Server {
                 views_bytes_max: VIEWS_BYTES_MAX / config.shards,
                 connections_max,
                 drain_timeout: config.drain_timeout,
-            })
-            .map_err(failed("creating an event loop"))?;
+                random: Box::new(fill_random),
+            });
+            let event_loop = EventLoop::new(poll, listeners, shard, Arc::clone(&shared))
+                .map_err(failed("creating an event loop"))?;
             shards.push(spawn(
                 "imd-shard",
                 &death,
                 config.pin.then_some(index),
-                move || shard.run(),
+                move || event_loop.run(),
             )?);
         }
         Ok(Server {
@@ -303,6 +291,11 @@ fn spawn(
     thread.map_err(failed("starting a thread"))
 }
 
+fn fill_random(bytes: &mut [u8]) {
+    // There is no identity to hand out without it.
+    getrandom::fill(bytes).expect("the operating system gives random bytes");
+}
+
 /// Best effort: a core that is not there or not allowed leaves the thread where it is.
 fn pin(core: usize) {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -362,7 +355,17 @@ fn open_storage(config: &Config) -> Result<Opened, ServerError> {
     }
 }
 
-fn dialect_settings(config: &Config) -> Settings {
+/// What the configuration says to the domain.
+pub fn policy(config: &Config) -> Policy {
+    Policy {
+        open_directory: config.open_directory,
+        group_members_max: config.group_members_max,
+        token_idle_ms_max: config.token_idle_ttl.as_millis() as i64,
+    }
+}
+
+/// What the configuration says to the dialects.
+pub fn dialect_settings(config: &Config) -> Settings {
     let app_keys = match &config.auth {
         Auth::Open => None,
         Auth::Signed(keys) => {
@@ -385,7 +388,8 @@ fn dialect_settings(config: &Config) -> Settings {
     }
 }
 
-fn ws_settings(config: &Config) -> WsSettings {
+/// What the configuration says to WebSockets.
+pub fn ws_settings(config: &Config) -> WsSettings {
     WsSettings {
         limits: assembler::Limits::default(),
         ping_after_ms: config.ws_ping_after.as_millis() as u64,
@@ -399,7 +403,8 @@ fn ws_settings(config: &Config) -> WsSettings {
     }
 }
 
-fn http_settings(config: &Config) -> HttpSettings {
+/// What the configuration says to HTTP.
+pub fn http_settings(config: &Config) -> HttpSettings {
     let millis = |time: Duration| time.as_millis() as u64;
     HttpSettings {
         header_timeout_ms: millis(config.header_timeout),

@@ -24,12 +24,13 @@ use crate::runtime::inbox::{CallKey, CommandSlot, Entry, Purpose, Question};
 use crate::runtime::reader::Heavy;
 use crate::runtime::shard::Shard;
 use crate::runtime::slab::Key;
+use crate::runtime::socket::Transport;
 use crate::store::writer::Submitted;
 
 /// Where uploads are served.
 const UPLOADS: &str = "/soa-im/statics/upload/";
 
-impl Shard {
+impl<T: Transport> Shard<T> {
     /// Sees to something that a connection waits for.
     pub(super) fn want(&mut self, call: CallKey, what: Wanted) {
         match what {

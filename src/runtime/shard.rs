@@ -1,17 +1,14 @@
-//! A shard: one thread, one poll, its connections for life. A turn, one function a step: poll, inbox, sockets, timers, submit, flush.
+//! A shard: its connections for life, and what they share. A turn, one function a step: inbox, sockets, timers, submit, flush. It knows
+//! sockets as [`Transport`]s and time as a [`crate::runtime::clock::Clock`], so that everything can be driven without either;
+//! [`crate::runtime::event_loop`] gives it both.
 
 use std::collections::{HashMap, VecDeque};
-use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossbeam_channel::Sender;
-use mio::event::Event;
-use mio::net::TcpListener;
-use mio::{Events, Interest, Poll, Token};
 
-use crate::admin::metrics::{Gauge, Histogram, Recorder};
-use crate::config::LogLevel;
+use crate::admin::metrics::{Gauge, Recorder};
 use crate::conn::{BufferPool, Compressors, Delivered, Finished, HttpSettings, Want, WsSettings};
 use crate::dialect::Settings;
 use crate::domain::desk::Desk;
@@ -20,29 +17,25 @@ use crate::domain::roster::Roster;
 use crate::limits::RECEIVE_BUFFER_BYTES;
 use crate::proto::http::date::{ImfFixdate, imf_fixdate};
 use crate::runtime::inbox::{CallKey, CommandSlot, Entry, Question};
-use crate::runtime::peers::{Listener, Peer};
+use crate::runtime::peers::Peer;
 use crate::runtime::reader::Heavy;
-use crate::runtime::shared::{Shared, wall_clock};
+use crate::runtime::shared::Shared;
 use crate::runtime::slab::{Key, Slab};
+use crate::runtime::socket::Transport;
 use crate::runtime::wheel::Wheel;
 use crate::runtime::writer::ToWriter;
 use crate::store::writer::Submitted;
 
-/// The token of a shard's waker.
-pub const WAKER: Token = Token(usize::MAX);
-/// Listeners' tokens count down from here.
-const LISTENERS: usize = usize::MAX - 1;
-/// The generation of keys that connections never have, so that their tokens stay below those of listeners.
-pub(super) const GENERATION_MAX: u32 = u32::MAX;
+/// How often a shard that drains looks whether it is over, in milliseconds.
+const DRAINING_TURN_MS: u64 = 50;
+
+/// Fills a buffer with bytes that nobody can guess.
+pub type Random = dyn FnMut(&mut [u8]) + Send;
 
 /// What a shard is made of.
 pub struct Parts {
     /// Its number, from 0.
     pub index: usize,
-    /// Its poll, with the waker of its inbox registered under [`WAKER`].
-    pub poll: Poll,
-    /// Its listeners.
-    pub listeners: Vec<TcpListener>,
     /// The operator's settings for dialects.
     pub settings: Arc<Settings>,
     /// The operator's settings for HTTP.
@@ -67,13 +60,13 @@ pub struct Parts {
     pub connections_max: usize,
     /// How long connections have for their last answers when the server stops.
     pub drain_timeout: Duration,
+    /// What tokens and names are made of.
+    pub random: Box<Random>,
 }
 
-/// One event loop. See the module.
-pub struct Shard {
+/// A shard. See the module.
+pub struct Shard<T> {
     pub(super) index: usize,
-    pub(super) poll: Poll,
-    pub(super) listeners: Vec<Listener>,
     pub(super) settings: Arc<Settings>,
     pub(super) http: Arc<HttpSettings>,
     pub(super) ws: Arc<WsSettings>,
@@ -84,9 +77,10 @@ pub struct Shard {
     pub(super) recorder: Recorder,
     pub(super) calls: Arc<HashMap<&'static str, usize>>,
     pub(super) connections_max: usize,
-    pub(super) drain_timeout: Duration,
+    pub(super) drain_timeout_ms: u64,
+    pub(super) random: Box<Random>,
 
-    pub(super) peers: Slab<Peer>,
+    pub(super) peers: Slab<Peer<T>>,
     pub(super) wheel: Wheel,
     pub(super) desk: Desk,
     /// The newest commit whose events have been handled.
@@ -120,37 +114,22 @@ pub struct Shard {
     pub(super) now_ms: u64,
     pub(super) date: ImfFixdate,
     pub(super) date_second: i64,
-    pub(super) draining_since: Option<Instant>,
+    /// By the monotonic clock in milliseconds.
+    pub(super) draining_since_ms: Option<u64>,
 }
-impl Shard {
-    /// A shard that has everything but a thread.
-    ///
-    /// # Errors
-    /// When a listener cannot be polled.
-    pub fn new(parts: Parts) -> io::Result<Shard> {
-        let mut listeners = Vec::new();
-        for (place, mut socket) in parts.listeners.into_iter().enumerate() {
-            parts.poll.registry().register(
-                &mut socket,
-                Token(LISTENERS - place),
-                Interest::READABLE,
-            )?;
-            listeners.push(Listener {
-                socket,
-                is_ready: false,
-                paused_until_ms: 0,
-            });
-        }
+
+impl<T: Transport> Shard<T> {
+    /// A shard without connections.
+    pub fn new(parts: Parts) -> Shard<T> {
         let desk = Desk::new(parts.views_bytes_max, parts.settings.token_idle_ms_max);
         let now_ms = parts.shared.now_us() / 1_000;
-        Ok(Shard {
+        Shard {
             index: parts.index,
-            poll: parts.poll,
-            listeners,
             settings: parts.settings,
             http: parts.http,
             ws: parts.ws,
             seen: parts.shared.published(),
+            now: parts.shared.wall(),
             shared: parts.shared,
             writer: parts.writer,
             short: parts.short,
@@ -158,7 +137,8 @@ impl Shard {
             recorder: parts.recorder,
             calls: parts.calls,
             connections_max: parts.connections_max,
-            drain_timeout: parts.drain_timeout,
+            drain_timeout_ms: parts.drain_timeout.as_millis() as u64,
+            random: parts.random,
             peers: Slab::default(),
             wheel: Wheel::new(now_ms),
             desk,
@@ -179,69 +159,16 @@ impl Shard {
             scratch: Vec::new(),
             buffers: BufferPool::default(),
             compressors: Compressors::default(),
-            now: wall_clock(),
             now_ms,
             date: imf_fixdate(0),
             date_second: -1,
-            draining_since: None,
-        })
-    }
-
-    /// Takes turns until the server has stopped.
-    pub fn run(mut self) {
-        let mut events = Events::with_capacity(1_024);
-        while self.turn(&mut events) {}
-    }
-
-    /// `false` when it was the last.
-    fn turn(&mut self, events: &mut Events) -> bool {
-        let timeout = self.poll_timeout();
-        if let Err(error) = self.poll.poll(events, timeout)
-            && error.kind() != io::ErrorKind::Interrupted
-        {
-            self.shared
-                .log(LogLevel::Error, &format!("polling: {error}"));
+            draining_since_ms: None,
         }
-        let begun = Instant::now();
-        self.update_clock();
-        for event in events.iter() {
-            self.note(event);
-        }
-        self.drain_inbox();
-        self.accept_all();
-        self.serve_ready();
-        self.handle_timers();
-        self.drain_server();
-        self.submit_touches();
-        self.submit();
-        self.flush();
-        self.update_gauges();
-        self.recorder.time(Histogram::TurnDuration, begun.elapsed());
-        !self.is_over()
     }
 
-    fn poll_timeout(&mut self) -> Option<Duration> {
-        let accepting = self
-            .listeners
-            .iter()
-            .any(|listener| listener.is_ready && listener.paused_until_ms <= self.now_ms);
-        if !self.ready.is_empty() || accepting {
-            return Some(Duration::ZERO);
-        }
-        let paused = self
-            .listeners
-            .iter()
-            .filter(|listener| listener.is_ready)
-            .map(|listener| listener.paused_until_ms);
-        let draining = self.draining_since.map(|_| self.now_ms + 50);
-        let next_ms = paused.chain(draining).chain(self.wheel.next_ms()).min()?;
-        Some(Duration::from_millis(
-            next_ms.saturating_sub(self.shared.now_us() / 1_000),
-        ))
-    }
-
-    fn update_clock(&mut self) {
-        self.now = wall_clock();
+    /// Looks at the clocks. What happens until the next look happens at this time.
+    pub fn update_clock(&mut self) {
+        self.now = self.shared.wall();
         self.now_ms = self.shared.now_us() / 1_000;
         let second = self.now.0 / 1_000;
         if second != self.date_second {
@@ -250,39 +177,33 @@ impl Shard {
         }
     }
 
-    fn note(&mut self, event: &Event) {
-        let token = event.token();
-        if token == WAKER {
-            return;
+    /// Does what there is to do, once for each connection that is ready; `false` when it was the last turn.
+    pub fn turn(&mut self) -> bool {
+        self.drain_inbox();
+        self.serve_ready();
+        self.handle_timers();
+        self.drain_server();
+        self.submit_touches();
+        self.submit();
+        self.flush();
+        self.update_gauges();
+        !self.is_over()
+    }
+
+    /// When the next turn has something to do although nobody says so, by the monotonic clock in milliseconds; 0 for at once.
+    pub fn next_turn_ms(&mut self) -> Option<u64> {
+        if !self.ready.is_empty() {
+            return Some(0);
         }
-        if let Some(listener) = LISTENERS
-            .checked_sub(token.0)
-            .and_then(|place| self.listeners.get_mut(place))
-        {
-            listener.is_ready = true;
-            return;
-        }
-        let key = Key {
-            slot: token.0 as u32,
-            generation: (token.0 >> u32::BITS) as u32,
-        };
-        let Some(peer) = self.peers.get_mut(key) else {
-            return;
-        };
-        if event.is_readable() || event.is_read_closed() || event.is_error() {
-            peer.readable = true;
-            peer.read_closed |= event.is_read_closed() || event.is_error();
-            self.make_ready(key);
-        }
-        if event.is_writable() {
-            let Some(peer) = self.peers.get_mut(key) else {
-                return;
-            };
-            peer.writable = true;
-            if !peer.conn.output().is_empty() {
-                self.make_dirty(key);
-            }
-        }
+        let draining = self
+            .draining_since_ms
+            .map(|_| self.now_ms + DRAINING_TURN_MS);
+        draining.into_iter().chain(self.wheel.next_ms()).min()
+    }
+
+    /// The monotonic clock in milliseconds, as this turn knows it.
+    pub fn now_ms(&self) -> u64 {
+        self.now_ms
     }
 
     /// Handles everything that other threads have for this shard.
@@ -326,24 +247,21 @@ impl Shard {
         self.due = due;
     }
 
-    /// When the server stops: no more connections, and those that wait for nothing end.
+    /// When the server stops: connections that wait for nothing end.
     fn drain_server(&mut self) {
-        if self.draining_since.is_some() || !self.shared.is_draining() {
+        if self.draining_since_ms.is_some() || !self.shared.is_draining() {
             return;
         }
-        self.draining_since = Some(Instant::now());
-        for mut listener in std::mem::take(&mut self.listeners) {
-            // It is closed by being dropped in any case.
-            let _ = self.poll.registry().deregister(&mut listener.socket);
-        }
+        self.draining_since_ms = Some(self.now_ms);
         for key in self.peers.keys() {
             self.with_conn(key, |conn, turn| conn.handle_drain(turn));
         }
     }
 
     fn is_over(&self) -> bool {
-        self.draining_since
-            .is_some_and(|since| self.peers.is_empty() || since.elapsed() >= self.drain_timeout)
+        self.draining_since_ms.is_some_and(|since_ms| {
+            self.peers.is_empty() || self.now_ms - since_ms >= self.drain_timeout_ms
+        })
     }
 
     /// Hands over what was wanted, which may lead to further wants.

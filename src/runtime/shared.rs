@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::admin::metrics::Metrics;
-use crate::domain::ids::{CommitNumber, TimeMs};
+use crate::domain::ids::{AccountId, CommitNumber, TimeMs};
+use crate::domain::presence::Presence;
 use crate::limits::QUEUE_WAIT_US_MAX;
+use crate::runtime::clock::Clock;
 use crate::runtime::inbox::Inbox;
 use crate::runtime::sessions::Sessions;
 
@@ -37,7 +38,7 @@ pub struct Shared {
     pub writer_alive: AtomicBool,
     /// Whether the store takes commits.
     pub store_healthy: AtomicBool,
-    started: Instant,
+    clock: Arc<dyn Clock>,
     started_at: TimeMs,
 }
 
@@ -48,6 +49,7 @@ impl Shared {
         inboxes: Vec<Inbox>,
         metrics: Arc<Metrics>,
         log: Log,
+        clock: Arc<dyn Clock>,
     ) -> Shared {
         Shared {
             published: AtomicU64::new(commit.0),
@@ -61,8 +63,8 @@ impl Shared {
             draining: AtomicBool::new(false),
             writer_alive: AtomicBool::new(true),
             store_healthy: AtomicBool::new(true),
-            started: Instant::now(),
-            started_at: wall_clock(),
+            started_at: clock.wall(),
+            clock,
         }
     }
 
@@ -87,9 +89,14 @@ impl Shared {
         self.draining.load(Ordering::Acquire)
     }
 
-    /// The monotonic clock in microseconds since the server started, never 0.
+    /// The monotonic clock in microseconds, never 0.
     pub fn now_us(&self) -> u64 {
-        self.started.elapsed().as_micros() as u64 + 1
+        self.clock.monotonic_us()
+    }
+
+    /// The wall clock.
+    pub fn wall(&self) -> TimeMs {
+        self.clock.wall()
     }
 
     /// The wall clock when the server started, in milliseconds since the Unix epoch.
@@ -103,12 +110,13 @@ impl Shared {
     }
 }
 
-/// The wall clock.
-pub fn wall_clock() -> TimeMs {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    TimeMs(since.as_millis() as i64)
+/// Who has a socket at this server.
+pub struct OnlineHere(pub Arc<Shared>);
+
+impl Presence for OnlineHere {
+    fn is_online(&self, account: AccountId) -> bool {
+        self.0.sessions.is_online(account)
+    }
 }
 
 /// How long commands wait for the writer.

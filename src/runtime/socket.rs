@@ -3,60 +3,41 @@
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 
-use mio::Interest;
-use mio::event::Source;
 use mio::net::{TcpListener, TcpStream};
-use mio::{Registry, Token};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::limits::LISTEN_BACKLOG;
 
-/// The way between a connection's bytes and its socket: what encrypts stands here.
-#[derive(Debug)]
-pub enum Transport {
-    /// Bytes as they are.
-    Plain(TcpStream),
-}
-
-impl Transport {
+/// The way between a connection's bytes and its socket: what encrypts stands here, and what a test puts in the place of a socket.
+pub trait Transport {
     /// Reads into `buffer`; 0 at the end.
     ///
     /// # Errors
     /// Those of the socket, [`io::ErrorKind::WouldBlock`] when there is nothing yet.
-    pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Transport::Plain(stream) => stream.read(buffer),
-        }
-    }
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
 
     /// Writes the beginning of `bytes`.
     ///
     /// # Errors
     /// Those of the socket, [`io::ErrorKind::WouldBlock`] when it takes nothing.
-    pub fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Transport::Plain(stream) => stream.write(bytes),
-        }
-    }
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize>;
 
     /// Tells the peer that nothing more comes.
-    pub fn shut_sending(&mut self) {
-        match self {
-            // A socket that cannot be shut is one that the peer has closed.
-            Transport::Plain(stream) => drop(stream.shutdown(Shutdown::Write)),
-        }
+    fn shut_sending(&mut self);
+}
+
+impl Transport for TcpStream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        Read::read(self, buffer)
     }
 
-    /// Has the socket reported under `token`, by edges.
-    ///
-    /// # Errors
-    /// Those of the poll.
-    pub fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        match self {
-            Transport::Plain(stream) => {
-                stream.register(registry, token, Interest::READABLE | Interest::WRITABLE)
-            }
-        }
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Write::write(self, bytes)
+    }
+
+    fn shut_sending(&mut self) {
+        // A socket that cannot be shut is one that the peer has closed.
+        drop(self.shutdown(Shutdown::Write));
     }
 }
 

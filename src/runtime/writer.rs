@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
 
@@ -12,7 +12,7 @@ use crate::domain::command::{Refusal, Reply};
 use crate::domain::event::{Audience, Told};
 use crate::limits::INBOX_ENTRIES_MAX;
 use crate::runtime::inbox::{CommandSlot, Entry, Inbox};
-use crate::runtime::shared::{Shared, wall_clock};
+use crate::runtime::shared::Shared;
 use crate::store::writer::{LoadRequest, Loaded, Released, Submitted, Writer};
 
 /// How long the writer rests while a shard has too much in its inbox.
@@ -57,7 +57,11 @@ impl WriterThread {
                     Err(_) => break,
                 }
             }
-            self.end_batch();
+            self.request_loads();
+            let mut released = self.commit();
+            self.tell(&mut released);
+            self.publish(&released);
+            self.answer(released);
         }
         if let Err(error) = self.writer.close() {
             self.shared
@@ -65,11 +69,13 @@ impl WriterThread {
         }
     }
 
-    /// `true` when it is time to stop.
-    fn handle(&mut self, input: ToWriter) -> bool {
+    /// Takes something into the batch; `true` when it is time to stop.
+    pub fn handle(&mut self, input: ToWriter) -> bool {
         match input {
-            ToWriter::Submit(submitted) => self.writer.handle_submitted(submitted, wall_clock()),
-            ToWriter::Loaded(loaded) => self.writer.handle_loaded(loaded, wall_clock()),
+            ToWriter::Submit(submitted) => {
+                self.writer.handle_submitted(submitted, self.shared.wall())
+            }
+            ToWriter::Loaded(loaded) => self.writer.handle_loaded(loaded, self.shared.wall()),
             ToWriter::Stop => return true,
         }
         false
@@ -83,12 +89,18 @@ impl WriterThread {
         }
     }
 
-    fn end_batch(&mut self) {
+    /// Has the readers fetch what commands wait for.
+    pub fn request_loads(&mut self) {
         while let Some(request) = self.writer.poll_load() {
             self.recorder.count(Counter::CommandMisses, 1);
             // The readers outlive the writer.
             let _ = self.loads.send(request);
         }
+    }
+
+    /// Ends the batch. What comes of it leaves in this order: [`WriterThread::tell`], [`WriterThread::publish`],
+    /// [`WriterThread::answer`].
+    pub fn commit(&mut self) -> Released<CommandSlot> {
         let left = self.inbox.len();
         self.shared
             .pressure
@@ -97,12 +109,13 @@ impl WriterThread {
         self.recorder
             .set(Gauge::CommandsParked, self.writer.parked() as u64);
         let commands = self.writer.batch_commands();
-        let begun = Instant::now();
+        let begun_us = self.shared.now_us();
         let released = self.writer.commit();
         if released.commit.is_some() {
-            let took = begun.elapsed();
-            self.shared.pressure.committed(took.as_micros() as u64);
-            self.recorder.time(Histogram::CommitDuration, took);
+            let took_us = self.shared.now_us() - begun_us;
+            self.shared.pressure.committed(took_us);
+            self.recorder
+                .time(Histogram::CommitDuration, Duration::from_micros(took_us));
             self.recorder
                 .observe(Histogram::CommitCommands, commands as u64);
             self.recorder
@@ -118,30 +131,41 @@ impl WriterThread {
         self.shared
             .store_healthy
             .store(self.writer.is_healthy(), Ordering::Relaxed);
-        self.release(released);
+        released
     }
 
-    /// Events to every inbox concerned, then the commit's number, then the answers.
-    fn release(&mut self, released: Released<CommandSlot>) {
-        let shards = self.shared.inboxes.len();
+    /// Events to every inbox concerned.
+    pub fn tell(&mut self, released: &mut Released<CommandSlot>) {
+        let Some(number) = released.commit else {
+            return;
+        };
+        let mut told: Vec<Vec<Told>> = vec![Vec::new(); self.shared.inboxes.len()];
+        for one in released.told.drain(..) {
+            let concerned = self.concerned(one.audience);
+            for (shard, told) in told.iter_mut().enumerate() {
+                if concerned >> shard & 1 == 1 {
+                    told.push(one.clone());
+                }
+            }
+        }
+        for (inbox, told) in self.shared.inboxes.iter().zip(told) {
+            if !told.is_empty() {
+                inbox.push(Entry::Commit { number, told });
+                inbox.wake();
+            }
+        }
+    }
+
+    /// The commit's number: whoever sees it finds the events in the inboxes.
+    pub fn publish(&mut self, released: &Released<CommandSlot>) {
         if let Some(number) = released.commit {
-            let mut told: Vec<Vec<Told>> = vec![Vec::new(); shards];
-            for one in released.told {
-                let concerned = self.concerned(one.audience);
-                for (shard, told) in told.iter_mut().enumerate() {
-                    if concerned >> shard & 1 == 1 {
-                        told.push(one.clone());
-                    }
-                }
-            }
-            for (inbox, told) in self.shared.inboxes.iter().zip(told) {
-                if !told.is_empty() {
-                    inbox.push(Entry::Commit { number, told });
-                    inbox.wake();
-                }
-            }
             self.shared.publish(number);
         }
+    }
+
+    /// The answers.
+    pub fn answer(&mut self, released: Released<CommandSlot>) {
+        let shards = self.shared.inboxes.len();
         let mut replies: Vec<Vec<(CommandSlot, Result<Reply, Refusal>)>> = vec![Vec::new(); shards];
         for (slot, reply) in released.replies {
             self.recorder

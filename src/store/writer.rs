@@ -78,6 +78,8 @@ pub struct Writer<R> {
     commit: CommitNumber,
     /// Whether the store must be opened again before anything else.
     broken: bool,
+    /// A batch whose commit failed, while the store cannot be opened to see whether it is stored all the same.
+    uncertain: Option<(CommitNumber, Vec<Told>)>,
     /// Rises when what is in memory is thrown away: loads from before are void.
     epoch: u64,
     batch: Batch<R>,
@@ -128,6 +130,7 @@ impl<R> Writer<R> {
             numbers: numbers_after(counters),
             commit: counters.commit,
             broken: false,
+            uncertain: None,
             epoch: 0,
             batch: Batch::default(),
             waiting: HashMap::new(),
@@ -273,8 +276,8 @@ impl<R> Writer<R> {
 
     /// Ends the batch: commits it and gives what may leave now.
     ///
-    /// If the commit fails the whole batch is refused, memory is dropped and the store opened again; as long as that fails, so does
-    /// every command.
+    /// If the commit fails memory is dropped and the store opened again, which says whether the batch is stored all the same: if so, it
+    /// is released as any other, else the whole batch is refused. As long as the store cannot be opened every command is refused.
     pub fn commit(&mut self) -> Released<R> {
         let batch = std::mem::take(&mut self.batch);
         let mut released = Released {
@@ -285,31 +288,38 @@ impl<R> Writer<R> {
             failures: std::mem::take(&mut self.failures),
         };
         if self.broken {
-            released.failures.extend(self.reopen().err());
+            // Nothing was decided since.
+            self.reopen(&mut released);
+            if let Some((number, told)) = self.uncertain.take_if(|_| !self.broken)
+                && number == self.commit
+            {
+                released.commit = Some(number);
+                released.told = told;
+            }
         }
         if batch.effects.is_empty() {
             self.shrink();
             return released;
         }
         let number = CommitNumber(self.commit.0 + 1);
-        match self.store.commit(number, &batch.effects) {
-            Ok(()) => {
-                self.commit = number;
-                released.commit = Some(number);
-                self.shrink();
-            }
-            Err(error) => {
-                released.failures.push(error);
-                released.told.clear();
+        if let Err(error) = self.store.commit(number, &batch.effects) {
+            released.failures.push(error);
+            self.broken = true;
+            self.reopen(&mut released);
+            if self.broken || self.commit != number {
                 released.effects = 0;
                 released
                     .replies
                     .iter_mut()
                     .for_each(|(_, reply)| *reply = Err(Refusal::Failure));
-                self.broken = true;
-                released.failures.extend(self.reopen().err());
+                let told = std::mem::take(&mut released.told);
+                self.uncertain = self.broken.then_some((number, told));
+                return released;
             }
         }
+        self.commit = number;
+        released.commit = Some(number);
+        self.shrink();
         released
     }
 
@@ -318,14 +328,18 @@ impl<R> Writer<R> {
         self.state.shrink(floor.unwrap_or(self.commit));
     }
 
-    fn reopen(&mut self) -> Result<(), StoreError> {
+    /// Drops memory and opens the store again, if it can be.
+    fn reopen(&mut self, released: &mut Released<R>) {
         self.state = State::default();
         self.epoch += 1;
-        let counters = self.store.open()?;
-        self.numbers = numbers_after(counters);
-        self.commit = counters.commit;
-        self.broken = false;
-        Ok(())
+        match self.store.open() {
+            Ok(counters) => {
+                self.numbers = numbers_after(counters);
+                self.commit = counters.commit;
+                self.broken = false;
+            }
+            Err(error) => released.failures.push(error),
+        }
     }
 
     /// Leaves the store tidy. Everything committed is stored in any case.

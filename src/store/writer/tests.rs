@@ -229,17 +229,17 @@ fn rows_from_before_a_failure_are_read_again() {
     world.submit(1, send(3, talk(), "late"));
     let early = world.requests.pop().unwrap();
     let rows = Ok(world.rows(&early));
-    world.submit(2, send(2, talk(), "refused, and stored"));
+    world.submit(2, send(2, talk(), "stored, and said to have failed"));
     world.serve();
     world.faults.commit.store(true, Ordering::Relaxed);
     world.faults.lands.store(true, Ordering::Relaxed);
     let released = world.writer.commit();
-    assert!(
-        released
-            .replies
-            .iter()
-            .all(|(_, reply)| *reply == Err(Refusal::Failure))
-    );
+    assert_eq!(released.commit, Some(CommitNumber(2)));
+    assert!(matches!(
+        &released.replies[..],
+        [(_, Ok(Reply::Sent { .. }))]
+    ));
+    assert!(!released.told.is_empty());
     assert_eq!(world.writer.commit_number(), CommitNumber(2));
     world.faults.commit.store(false, Ordering::Relaxed);
     world.give(Loaded { id: early.id, rows });
@@ -249,6 +249,29 @@ fn rows_from_before_a_failure_are_read_again() {
         matches!(&released.replies[..], [(_, Ok(Reply::Sent { message, .. }))] if message.position.0 == 2)
     );
     assert_eq!(released.commit, Some(CommitNumber(3)));
+}
+
+#[test]
+fn what_was_stored_after_all_is_told_when_the_store_opens_again() {
+    let mut world = World::with_default_cache();
+    world.run(group("a", &["b"])).unwrap();
+    world.submit(1, send(3, Peer::Conversation(ConversationId(1)), "late"));
+    world.settle();
+    world.faults.commit.store(true, Ordering::Relaxed);
+    world.faults.lands.store(true, Ordering::Relaxed);
+    world.faults.open.store(true, Ordering::Relaxed);
+    let released = world.writer.commit();
+    assert!(matches!(
+        &released.replies[..],
+        [(_, Err(Refusal::Failure))]
+    ));
+    assert!(released.commit.is_none() && released.told.is_empty());
+    world.faults.commit.store(false, Ordering::Relaxed);
+    world.faults.open.store(false, Ordering::Relaxed);
+    let released = world.writer.commit();
+    assert_eq!(released.commit, Some(CommitNumber(2)));
+    assert!(!released.told.is_empty());
+    assert!(world.writer.commit().commit.is_none());
 }
 
 #[test]
