@@ -286,3 +286,9 @@ pub const PUSHED_RANGES_PER_STRIPE_MAX: usize = 8_192;
 const _: () = assert!(PUSHED_RANGES_MAX <= PUSHED_RANGES_PER_STRIPE_MAX);
 /// How much of a form that is too long is awaited, in bytes, before it is refused as its first fields ask.
 pub const BODY_PEEK_BYTES: usize = 16 * 1024;
+/// Pages of the database that a backup copies in one step.
+pub const BACKUP_STEP_PAGES: usize = 256;
+/// Most messages that an export reads in one snapshot, so that it holds the log back only briefly.
+pub const EXPORT_ROWS_MAX: usize = 100;
+/// Most accounts whose names an export keeps in memory.
+pub const EXPORT_NAMES_MAX: usize = 10_000;
