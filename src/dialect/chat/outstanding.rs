@@ -103,6 +103,12 @@ impl Outstanding {
         same.all(|spot| spot == only).then_some(only)
     }
 
+    /// The client has acknowledged the message at `acknowledged`.
+    pub fn acknowledge(&mut self, acknowledged: Spot) {
+        self.pushed.retain(|pushed| pushed.spot() != acknowledged);
+        self.waiting.retain(|(_, spot)| *spot != acknowledged);
+    }
+
     /// The client's part in a conversation is another: forgets what is acknowledged there, and all if it has left.
     pub fn update(&mut self, member: &Member) {
         let is_done = |(conversation, position): Spot| {
