@@ -50,6 +50,17 @@ pub struct Route {
     pub length_required: bool,
     /// Begins to answer a request.
     pub start: fn(&Request<'_>, &mut Context<'_>) -> Step,
+    /// Answers one whose body was not read to its end, with what came of it.
+    pub refuse: fn(&Request<'_>, Unread, &mut Context<'_>) -> Response,
+}
+
+/// Why a body was not read to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unread {
+    /// It is longer than [`Route::body_bytes_max`].
+    TooLarge,
+    /// So many others are under way that there is no room for it.
+    NoRoom,
 }
 
 /// The call at `path`, which begins with one slash for each that is repeated.

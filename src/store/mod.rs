@@ -4,6 +4,7 @@
 //! [`Snapshot`]s, which give rows; [`load`] turns rows into what a command needs and [`query`] into answers. Nothing outside a store
 //! depends on how it keeps things.
 
+pub mod export;
 pub mod load;
 pub mod memory;
 pub mod query;

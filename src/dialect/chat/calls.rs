@@ -8,7 +8,7 @@ use crate::dialect::chat::decode::Say;
 use crate::dialect::chat::encode::{self, Refused, row_place};
 use crate::dialect::chat::tasks::{Task, TeamChange, What};
 use crate::dialect::json::put_number;
-use crate::dialect::{Ask, Call, Context, Outcome, Response, Step, auth, json, random};
+use crate::dialect::{Ask, Call, Context, Outcome, Response, Step, Unread, auth, json, random};
 use crate::domain::chat::{Arrangement, ChatAnswer, ChatQuery};
 use crate::domain::command::{Command, GroupAbout, Reply, Send, Who};
 use crate::domain::conversation::Conversation;
@@ -346,6 +346,19 @@ fn wait(ask: Ask, next: Next) -> Step {
 
 fn done() -> Step {
     Step::Done(Response::new(200, "application/json"))
+}
+
+/// Answers a request whose body was not read to its end.
+pub(super) fn refuse_unread(
+    _request: &Request<'_>,
+    unread: Unread,
+    context: &mut Context<'_>,
+) -> Response {
+    let refused = match unread {
+        Unread::TooLarge => Refused::BadRequest,
+        Unread::NoRoom => Refused::Busy,
+    };
+    encode::refuse(context.body, refused)
 }
 
 fn refuse(refused: Refused, context: &mut Context<'_>) -> Step {

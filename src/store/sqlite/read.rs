@@ -151,7 +151,8 @@ pub(super) fn counters(connection: &Connection) -> Result<Counters> {
     })
 }
 
-fn newest_commit(connection: &Connection) -> Result<CommitNumber> {
+/// The newest commit that `connection` sees.
+pub(super) fn newest_commit(connection: &Connection) -> Result<CommitNumber> {
     let found: i64 = connection
         .prepare_cached(COMMIT)?
         .query_row([], |row| row.get(0))?;

@@ -49,6 +49,19 @@ impl App {
         app
     }
 
+    /// Lets a user in by number, who needs no token where that is open.
+    #[track_caller]
+    pub fn known(server: &Server, user: u64) -> App {
+        let mut app = App {
+            http: server.client(),
+            user,
+            token: String::new(),
+            socket: open(server),
+        };
+        app.send(&json!({"msgType": "Auth", "fromUserId": user}));
+        app
+    }
+
     /// Opens another socket in place of the one there is.
     #[track_caller]
     pub fn reconnect(&mut self, server: &Server) {
@@ -121,6 +134,17 @@ impl App {
         assert_eq!(self.receive()["msgType"], "Error");
     }
 
+    /// The same where what waits may be told of first.
+    #[track_caller]
+    pub fn sync_past_notice(&mut self) {
+        self.send(&json!({"msgType": "Nonsense"}));
+        let mut frame = self.receive();
+        if frame["eventType"] == "OfflineMessage" {
+            frame = self.receive();
+        }
+        assert_eq!(frame["msgType"], "Error", "{frame}");
+    }
+
     /// The answer to a call.
     #[track_caller]
     pub fn call(&mut self, path: &str, body: &Value) -> Value {
@@ -151,6 +175,7 @@ impl App {
 fn open(server: &Server) -> WebSocket<TcpStream> {
     let stream = TcpStream::connect(server.addr()).expect("the server accepts");
     stream.set_read_timeout(Some(GUARD)).expect("a timeout");
+    stream.set_nodelay(true).expect("TCP_NODELAY");
     let url = format!("ws://{}/ws", server.addr());
     let (socket, _) = tungstenite::client(url, stream).expect("a handshake");
     socket
