@@ -284,6 +284,10 @@ pub const PUSHED_RANGES_MAX: usize = 256;
 pub const PUSHED_RANGES_PER_STRIPE_MAX: usize = 8_192;
 
 const _: () = assert!(PUSHED_RANGES_MAX <= PUSHED_RANGES_PER_STRIPE_MAX);
+/// Most acknowledgements of a `chat` socket that wait to be recorded; then it is not read.
+pub const CHAT_ACKNOWLEDGEMENTS_MAX: usize = 512;
+/// Most further messages of which a `chat` socket remembers where they stand, so that they are found when they are acknowledged.
+pub const CHAT_PUSHED_FURTHER_MAX: usize = 4_096;
 /// How much of a form that is too long is awaited, in bytes, before it is refused as its first fields ask.
 pub const BODY_PEEK_BYTES: usize = 16 * 1024;
 /// Pages of the database that a backup copies in one step.

@@ -142,7 +142,7 @@ pub enum Facts {
     },
     /// For [`Command::ReserveId`].
     Nothing,
-    /// For [`Command::Read`], [`Command::Acknowledge`] and [`Command::Arrange`].
+    /// For [`Command::Read`] and [`Command::Arrange`].
     Read {
         /// The conversation.
         conversation: Option<Conversation>,
@@ -158,13 +158,14 @@ pub enum Facts {
         /// Whether an account has the group's name.
         name_taken: bool,
     },
-    /// For [`Command::AddMembers`], [`Command::RemoveMembers`], with one [`Command::SetAlias`], and with none [`Command::RenameGroup`].
+    /// For [`Command::AddMembers`], [`Command::RemoveMembers`], with one [`Command::SetAlias`], and [`Command::ChangeGroup`], those who
+    /// leave before those who join.
     Members {
         /// The group.
         conversation: Option<Conversation>,
         /// Whom, and their part in it.
         members: Vec<(Named, Option<Member>)>,
-        /// Whether an account has the group's name.
+        /// Whether an account has the name that the group then has.
         name_taken: bool,
     },
     /// For [`Command::SetProfile`] and [`Command::SetCard`].
@@ -207,8 +208,8 @@ pub enum Facts {
     },
     /// For [`Command::Recall`].
     Recall(Option<Box<Recallable>>),
-    /// For [`Command::ReadAll`]: each conversation and the reader's part in it.
-    ReadAll(Vec<(Option<Conversation>, Option<Member>)>),
+    /// For [`Command::ReadAll`] and [`Command::Acknowledge`]: each conversation and the account's part in it.
+    Parts(Vec<(Option<Conversation>, Option<Member>)>),
 }
 
 /// A message that may be taken back.
@@ -355,12 +356,14 @@ impl Gather<'_> {
                 })
             }
             Command::AddMembers { group, members } | Command::RemoveMembers { group, members } => {
-                self.members(*group, members)
+                self.members(*group, members, None)
             }
             Command::SetProfile { who, .. } | Command::SetCard { who, .. } => {
                 self.named(who).map(Facts::Profile)
             }
-            Command::SetAlias { group, who, .. } => self.members(*group, std::slice::from_ref(who)),
+            Command::SetAlias { group, who, .. } => {
+                self.members(*group, std::slice::from_ref(who), None)
+            }
             Command::BindToken { name, token, .. } => self.bind_token(name, *token),
             Command::MakeContact { account, other } => {
                 let found = self.state.account(*account);
@@ -375,12 +378,7 @@ impl Gather<'_> {
             Command::JoinNamed { account, name } => self.join_named(*account, name),
             Command::Leave { account, group } => self.leave(*account, group),
             Command::Recall(recall) => self.recall(recall),
-            Command::Acknowledge {
-                account,
-                conversation,
-                ..
-            }
-            | Command::Arrange {
+            Command::Arrange {
                 account,
                 conversation,
                 ..
@@ -392,25 +390,22 @@ impl Gather<'_> {
                 })
             }
             Command::ReserveId => Some(Facts::Nothing),
-            Command::RenameGroup { group, name } => {
-                let found = self.state.conversation(*group);
-                let conversation = self.want(found);
-                let name_taken = self.is_name_taken(name);
-                Some(Facts::Members {
-                    conversation: conversation?,
-                    members: Vec::new(),
-                    name_taken: name_taken?,
-                })
+            Command::ChangeGroup {
+                group,
+                name,
+                removed,
+                added,
+            } => {
+                let whom: Vec<Who> = removed.iter().chain(added).cloned().collect();
+                self.members(*group, &whom, name.as_ref())
             }
             Command::ReadAll { account, marks } => {
-                let parts: Vec<_> = marks
-                    .iter()
-                    .map(|(conversation, _)| self.part(*conversation, *account))
-                    .collect();
-                let whole = parts
-                    .into_iter()
-                    .map(|(conversation, member)| conversation.zip(member));
-                whole.collect::<Option<_>>().map(Facts::ReadAll)
+                let conversations = marks.iter().map(|(conversation, _)| *conversation);
+                self.parts(*account, conversations)
+            }
+            Command::Acknowledge { account, messages } => {
+                let conversations = messages.iter().map(|(conversation, _)| *conversation);
+                self.parts(*account, conversations)
             }
         }
     }
@@ -550,13 +545,35 @@ impl Gather<'_> {
         (row, self.want(found))
     }
 
-    fn members(&mut self, group: ConversationId, whom: &[Who]) -> Option<Facts> {
+    /// All that are missing are named at once.
+    fn parts(
+        &mut self,
+        account: AccountId,
+        conversations: impl Iterator<Item = ConversationId>,
+    ) -> Option<Facts> {
+        let parts: Vec<_> = conversations
+            .map(|conversation| self.part(conversation, account))
+            .collect();
+        let whole = parts
+            .into_iter()
+            .map(|(conversation, member)| conversation.zip(member));
+        whole.collect::<Option<_>>().map(Facts::Parts)
+    }
+
+    /// A group that is called `name`, or as it is called.
+    fn members(
+        &mut self,
+        group: ConversationId,
+        whom: &[Who],
+        name: Option<&Arc<str>>,
+    ) -> Option<Facts> {
         let found = self.state.conversation(group);
         let conversation = self.want(found);
         let named = self.all_named(whom);
-        let name = conversation
+        let own_name = conversation
             .as_ref()
             .and_then(|c| c.as_ref()?.group().map(|group| Arc::clone(&group.name)));
+        let name = name.cloned().or(own_name);
         let name_taken = name.map_or(Some(false), |name| self.is_name_taken(&name));
         let mut members = Vec::with_capacity(whom.len());
         for named in named? {

@@ -52,6 +52,35 @@ fn what_was_acknowledged_stays_so_over_a_kill_and_what_was_not_waits() {
 }
 
 #[test]
+fn a_burst_of_acknowledgements_is_recorded_whole_and_delays_no_answer() {
+    const COUNT: u64 = 700;
+    let mut server = Server::durable(&[]);
+    let (mut a, mut b) = (App::login(&server, "a"), App::login(&server, "b"));
+    b.sync();
+    (1..=COUNT).for_each(|id| a.say(id, b.user, "x"));
+    (1..=COUNT).for_each(|id| assert_eq!(b.receive()["id"], id));
+    // From the newest to the oldest, all but every hundredth; in the midst of it something is said.
+    for id in (1..=COUNT).rev().filter(|id| id % 100 != 0) {
+        b.acknowledge(id);
+        if id == COUNT / 2 + 1 {
+            b.say(COUNT + 1, a.user, "y");
+        }
+    }
+    b.sync();
+    let left: Vec<u64> = (1..=COUNT).filter(|id| id % 100 == 0).collect();
+    assert_eq!(b.offline(), left);
+    server.kill();
+    server.start_again();
+    b.reconnect(&server);
+    assert_eq!(
+        b.receive()["content"],
+        format!("您有{}离线消息", left.len())
+    );
+    assert_eq!(b.offline(), left);
+    assert_eq!(a.receive()["id"], COUNT + 1);
+}
+
+#[test]
 fn what_was_pushed_on_any_connection_comes_again_after_the_next_auth() {
     let mut server = Server::durable(&[]);
     let (mut a, mut b) = (App::login(&server, "a"), App::login(&server, "b"));

@@ -48,8 +48,6 @@ pub(super) enum Next {
     ChangeTeam(Caller, TeamChange),
     /// With them: end all memberships.
     DeleteTeam(Caller),
-    /// With one change made: make the others.
-    Steps(Vec<Command>),
 }
 
 /// Who calls, where that is known: the user of the token that was shown.
@@ -192,7 +190,6 @@ pub(super) fn resume(next: Next, outcome: Outcome, context: &mut Context<'_>) ->
             encode::put_team(context.body, id, &name, &members);
             done()
         }
-        (Next::Steps(steps), Outcome::Reply(_)) => take(steps),
         _ => refuse(Refused::Failure, context),
     }
 }
@@ -230,12 +227,12 @@ fn answered(next: Next, answer: ChatAnswer, context: &mut Context<'_>) -> Step {
             });
         }
         (Next::ChangeTeam(caller, change), ChatAnswer::Members(team)) => {
-            return with_team(team, caller, context, |_, _| steps(change));
+            return with_team(team, caller, context, |_, _| change_team(change));
         }
         (Next::DeleteTeam(caller), ChatAnswer::Members(team)) => {
             return with_team(team, caller, context, |group, members| {
                 let members = members.into_iter().map(Who::Id).collect();
-                vec![Command::RemoveMembers { group, members }]
+                Command::RemoveMembers { group, members }
             });
         }
         _ => return refuse(Refused::Failure, context),
@@ -265,7 +262,7 @@ fn with_team(
     team: Option<Box<(Conversation, Vec<AccountId>)>>,
     caller: Caller,
     context: &mut Context<'_>,
-    commands: impl FnOnce(ConversationId, Vec<AccountId>) -> Vec<Command>,
+    command: impl FnOnce(ConversationId, Vec<AccountId>) -> Command,
 ) -> Step {
     let Some(team) = team else {
         return refuse(Refused::NotFound, context);
@@ -275,34 +272,16 @@ fn with_team(
     if caller.is_some() && caller != owner {
         return refuse(Refused::NotYours, context);
     }
-    take(commands(conversation.id, members))
+    wait(Ask::Submit(command(conversation.id, members)), Next::Done)
 }
 
-fn steps(change: TeamChange) -> Vec<Command> {
-    let group = change.id;
-    let whom = |users: Vec<AccountId>| users.into_iter().map(Who::Id).collect::<Vec<_>>();
-    let (inserted, deleted) = (whom(change.inserted), whom(change.deleted));
-    let mut steps = Vec::new();
-    // Taken from the end: what may be refused comes first.
-    if !deleted.is_empty() {
-        let members = deleted;
-        steps.push(Command::RemoveMembers { group, members });
-    }
-    if let Some(name) = change.name {
-        steps.push(Command::RenameGroup { group, name });
-    }
-    if !inserted.is_empty() {
-        let members = inserted;
-        steps.push(Command::AddMembers { group, members });
-    }
-    steps
-}
-
-/// Does the last of `steps`, and the others after it.
-fn take(mut steps: Vec<Command>) -> Step {
-    match steps.pop() {
-        Some(command) => wait(Ask::Submit(command), Next::Steps(steps)),
-        None => done(),
+fn change_team(change: TeamChange) -> Command {
+    let whom = |users: Vec<AccountId>| users.into_iter().map(Who::Id).collect();
+    Command::ChangeGroup {
+        group: change.id,
+        name: change.name,
+        removed: whom(change.deleted),
+        added: whom(change.inserted),
     }
 }
 

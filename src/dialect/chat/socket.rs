@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::dialect::chat::acknowledging::Acknowledging;
 use crate::dialect::chat::decode::{Asked, Auth, Say, decode};
 use crate::dialect::chat::encode::{self, Place, Refused};
 use crate::dialect::chat::outstanding::{Outstanding, Spot};
@@ -31,6 +32,8 @@ pub struct Chat {
     opened_ms: u64,
     /// Exists only while something is outstanding.
     outstanding: Option<Box<Outstanding>>,
+    /// Exists only while something is to be recorded.
+    acknowledging: Option<Box<Acknowledging>>,
 }
 
 /// A frame, understood.
@@ -74,6 +77,7 @@ impl Endpoint for Chat {
             memo: SessionMemo::default(),
             opened_ms: 0,
             outstanding: None,
+            acknowledging: None,
         };
         (chat, SocketStep::Done)
     }
@@ -81,7 +85,7 @@ impl Endpoint for Chat {
     fn decode(&mut self, payload: &[u8], _is_text: bool) -> (Turnstile, Incoming) {
         let (turnstile, understood) = match decode(payload) {
             Asked::Acknowledge(id) => match self.find(id) {
-                Some(spot) => (Turnstile::Write, Understood::Acknowledged(spot)),
+                Some(spot) => (Turnstile::Silent, Understood::Acknowledged(spot)),
                 None => (Turnstile::Read, Understood::Asked(Asked::Acknowledge(id))),
             },
             asked @ Asked::Say(_) => (Turnstile::Write, Understood::Asked(asked)),
@@ -99,7 +103,7 @@ impl Endpoint for Chat {
         };
         self.use_token(context);
         match incoming.0 {
-            Understood::Acknowledged(spot) => acknowledge(account, spot),
+            Understood::Acknowledged(spot) => self.acknowledge(spot),
             Understood::Asked(Asked::Heartbeat) => SocketStep::Done,
             Understood::Asked(Asked::Auth(auth)) => match auth.user {
                 Some(user) if user == account => SocketStep::Done,
@@ -153,7 +157,7 @@ impl Endpoint for Chat {
                     encode::put_ack(&mut out, &message, recipient);
                     context.frames.text(&out);
                 }
-                SocketStep::Done
+                self.record()
             }
             (Next::Find(id), Outcome::Answer(Answer::Chat(answer))) => {
                 if let ChatAnswer::Rows(Some(rows)) = &*answer
@@ -161,13 +165,23 @@ impl Endpoint for Chat {
                 {
                     self.outstanding.get_or_insert_default().set_waiting(rows);
                 }
-                match (self.account(), self.find(id)) {
-                    (Some(account), Some(spot)) => acknowledge(account, spot),
-                    _ => SocketStep::Done,
+                match self.find(id) {
+                    Some(spot) => self.acknowledge(spot),
+                    None => SocketStep::Done,
                 }
             }
-            // What could not be recorded is offered again; what could not be counted is still there to be fetched.
-            (Next::Acknowledged | Next::Find(_) | Next::Waiting, _) => SocketStep::Done,
+            (Next::Acknowledged, outcome) => {
+                if let Some(acknowledging) = &mut self.acknowledging {
+                    if let Outcome::Refused(Refusal::Busy) = outcome {
+                        acknowledging.put_back();
+                        return SocketStep::Done;
+                    }
+                    acknowledging.finish();
+                }
+                self.record()
+            }
+            // What was not found is offered again; what could not be counted is still there to be fetched.
+            (Next::Find(_) | Next::Waiting, _) => SocketStep::Done,
             (Next::Said(source), Outcome::Refused(refusal)) => {
                 self.refuse(refusal.into(), source, context)
             }
@@ -190,6 +204,11 @@ impl Endpoint for Chat {
 
     fn token(&self) -> Option<TokenHash> {
         self.hash
+    }
+
+    fn is_full(&self) -> bool {
+        let acknowledging = self.acknowledging.as_ref();
+        acknowledging.is_some_and(|acknowledging| acknowledging.is_full())
     }
 
     fn deadline_ms(&mut self, now_ms: u64) -> u64 {
@@ -281,6 +300,32 @@ impl Endpoint for Chat {
 impl Chat {
     fn find(&self, id: u64) -> Option<Spot> {
         self.outstanding.as_ref()?.find(id)
+    }
+
+    /// The client has the message at `spot`.
+    fn acknowledge(&mut self, spot: Spot) -> Step {
+        if let Some(outstanding) = &mut self.outstanding {
+            outstanding.acknowledge(spot);
+        }
+        self.tidy();
+        self.acknowledging.get_or_insert_default().add(spot);
+        self.record()
+    }
+
+    /// Has recorded what is acknowledged, unless the command before is under way: then it goes with the next.
+    fn record(&mut self) -> Step {
+        let (Some(account), Some(acknowledging)) = (self.account(), &mut self.acknowledging) else {
+            return SocketStep::Done;
+        };
+        match acknowledging.submit(account) {
+            Some(command) => wait(Ask::Submit(command), Next::Acknowledged),
+            None => {
+                if acknowledging.is_empty() {
+                    self.acknowledging = None;
+                }
+                SocketStep::Done
+            }
+        }
     }
 
     fn tidy(&mut self) {
@@ -402,13 +447,4 @@ impl Chat {
 
 fn wait(ask: Ask, next: Next) -> Step {
     SocketStep::Wait(ask, Call(next))
-}
-
-fn acknowledge(account: AccountId, (conversation, position): Spot) -> Step {
-    let command = Command::Acknowledge {
-        account,
-        conversation,
-        position,
-    };
-    wait(Ask::Submit(command), Next::Acknowledged)
 }

@@ -1,5 +1,6 @@
 //! What a call is asked to do, read out of its body.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::dialect::chat::body::{Bad, Body, Scalar};
@@ -242,6 +243,11 @@ pub(super) fn update_team(body: &Body<'_>) -> Result<Task, Bad> {
             Some("delete") => change.deleted.push(user),
             _ => return Err(Bad),
         }
+    }
+    // It would depend on the order whether they are members then.
+    let deleted: HashSet<&AccountId> = change.deleted.iter().collect();
+    if change.inserted.iter().any(|user| deleted.contains(user)) {
+        return Err(Bad);
     }
     Ok(Task::of_caller(What::UpdateTeam(change)))
 }

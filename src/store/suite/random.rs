@@ -154,14 +154,17 @@ fn command() -> impl Strategy<Value = Command> {
         2 => (conversation_id(), members()).prop_map(|(group, members)| Command::AddMembers { group, members }),
         2 => (conversation_id(), members()).prop_map(|(group, members)| Command::RemoveMembers { group, members }),
         4 => (account_id(), conversation_id(), 1..9_u64).prop_map(|(account, conversation, position)| {
-            Command::Acknowledge { account, conversation, position: Position(position) }
+            let messages = vec![(conversation, vec![Position(position), Position(position + 2)])];
+            Command::Acknowledge { account, messages }
         }),
         2 => (account_id(), conversation_id(), any::<bool>()).prop_map(|(account, conversation, hide)| {
             let arrangement = if hide { Arrangement::Hide } else { Arrangement::Pin(account.0 % 2 == 0) };
             Command::Arrange { account, conversation, arrangement }
         }),
         1 => Just(Command::ReserveId),
-        1 => (conversation_id(), name()).prop_map(|(group, name)| Command::RenameGroup { group, name }),
+        2 => (conversation_id(), prop::option::of(name()), members(), members()).prop_map(|(group, name, removed, added)| {
+            Command::ChangeGroup { group, name, removed, added }
+        }),
         1 => (who(), profile).prop_map(|(who, profile)| Command::SetProfile { who, profile }),
     ]
 }
