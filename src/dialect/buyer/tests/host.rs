@@ -428,6 +428,7 @@ impl Host {
                 .collect(),
             messages,
             mark,
+            instead: None,
         }))
     }
 
