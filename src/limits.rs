@@ -277,5 +277,18 @@ pub const ANSWERS_WAITING_BYTES_MAX: usize = 256 * 1024;
 pub const CONNECTIONS_FEW: usize = 1_000;
 /// However long they have waited, with fewer commands in the writer's queue none is refused.
 pub const QUEUE_COMMANDS_MIN: usize = 64;
+
+/// Most ranges of positions in which it is remembered what was pushed to an account and may not be acknowledged yet.
+pub const PUSHED_RANGES_MAX: usize = 256;
+/// Most such ranges over the accounts of one stripe; there are [`SESSION_STRIPES`].
+pub const PUSHED_RANGES_PER_STRIPE_MAX: usize = 8_192;
+
+const _: () = assert!(PUSHED_RANGES_MAX <= PUSHED_RANGES_PER_STRIPE_MAX);
 /// How much of a form that is too long is awaited, in bytes, before it is refused as its first fields ask.
 pub const BODY_PEEK_BYTES: usize = 16 * 1024;
+/// Pages of the database that a backup copies in one step.
+pub const BACKUP_STEP_PAGES: usize = 256;
+/// Most messages that an export reads in one snapshot, so that it holds the log back only briefly.
+pub const EXPORT_ROWS_MAX: usize = 100;
+/// Most accounts whose names an export keeps in memory.
+pub const EXPORT_NAMES_MAX: usize = 10_000;

@@ -288,6 +288,7 @@ fn context<'a>(side: &'a mut Side<'_, '_>) -> Context<'a> {
         desk: turn.desk,
         memo: side.memo,
         settings: turn.settings,
+        presence: turn.presence,
         now: turn.now,
         random: turn.random,
         body: turn.scratch,

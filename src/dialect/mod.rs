@@ -31,6 +31,7 @@ use crate::domain::account::Account;
 use crate::domain::command::{Command, Refusal, Reply};
 use crate::domain::desk::{Desk, SessionMemo};
 use crate::domain::ids::{AccountId, TimeMs};
+use crate::domain::presence::Presence;
 use crate::domain::query::{Answer, Query};
 use crate::domain::token::TokenHash;
 use crate::proto::http::head::Method;
@@ -127,6 +128,8 @@ pub struct Context<'a> {
     pub memo: &'a mut SessionMemo,
     /// The operator's settings.
     pub settings: &'a Settings,
+    /// Who is online, and what they were pushed.
+    pub presence: &'a dyn Presence,
     /// The wall clock.
     pub now: TimeMs,
     /// Fills with bytes from the operating system's generator.

@@ -16,7 +16,7 @@ use crate::domain::event::{Audience, Delivery, Event, Told};
 use crate::domain::holes::Holes;
 use crate::domain::ids::{AccountId, ConversationId, IdGenerator, Position, Slot, TimeMs};
 use crate::domain::member::{Member, ReadMark};
-use crate::domain::message::{Dialect, Message};
+use crate::domain::message::{Dialect, Message, MessageKind};
 use crate::domain::needs::{Facts, Named, Place};
 use crate::domain::token::{Token, TokenHash};
 use crate::limits::TOKENS_PER_ACCOUNT_MAX;
@@ -356,7 +356,13 @@ impl Deciding<'_> {
                 let pair = Pair::new(sender.id, recipient.id).ok_or(Refusal::ToSelf)?;
                 let (conversation, own, other) = match existing {
                     Some(existing) => *existing,
-                    None => self.create_single(pair, sender.id),
+                    None => {
+                        let kind = match send.kind {
+                            MessageKind::Event(_) => ConversationKind::Events(pair),
+                            _ => ConversationKind::Single(pair),
+                        };
+                        self.create_for_pair(kind, pair, sender.id)
+                    }
                 };
                 Ok(self.append(send, sender, conversation, own, Some((recipient, other))))
             }
@@ -389,9 +395,13 @@ impl Deciding<'_> {
         }
     }
 
-    fn create_single(&mut self, pair: Pair, own: AccountId) -> (Conversation, Member, Member) {
+    fn create_for_pair(
+        &mut self,
+        kind: ConversationKind,
+        pair: Pair,
+        own: AccountId,
+    ) -> (Conversation, Member, Member) {
         let id = self.numbers.next_conversation();
-        let kind = ConversationKind::Single(pair);
         let head = Head {
             at: self.now,
             ..Head::default()

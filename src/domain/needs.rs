@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use crate::domain::account::Account;
 use crate::domain::command::{Command, Peer, Send, Who};
-use crate::domain::conversation::{Conversation, ConversationKind, Pair};
+use crate::domain::conversation::{Conversation, ConversationKind, Pair, Topic};
 use crate::domain::ids::{AccountId, ConversationId, MessageId, TimeMs};
 use crate::domain::member::Member;
-use crate::domain::message::{Dialect, Message};
+use crate::domain::message::{Dialect, Message, MessageKind};
 use crate::domain::presence::Presence;
 use crate::domain::service::Candidates;
 use crate::domain::state::{Found, State};
@@ -24,8 +24,8 @@ pub enum Key {
     Account(AccountId),
     /// An account by its name.
     Name(Arc<str>),
-    /// The conversation of a pair, with its head and both members.
-    Single(Pair),
+    /// A conversation of a pair, with its head and both members.
+    Single(Pair, Topic),
     /// A conversation with its head.
     Conversation(ConversationId),
     /// An account's part in a conversation.
@@ -82,7 +82,7 @@ pub enum Row {
     /// For [`Key::Name`].
     Name(Arc<str>, Option<Arc<Account>>),
     /// For [`Key::Single`].
-    Single(Pair, Option<Box<SingleRow>>),
+    Single(Pair, Topic, Option<Box<SingleRow>>),
     /// For [`Key::Conversation`].
     Conversation(ConversationId, Option<Conversation>),
     /// For [`Key::Member`].
@@ -103,7 +103,7 @@ pub enum Row {
     Recall(RecallKey, Option<Arc<Message>>),
 }
 
-/// A single conversation with both its members.
+/// A conversation of a pair with both its members.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SingleRow {
     /// The conversation.
@@ -256,6 +256,14 @@ const NOWHERE: Place = Place::Conversation {
     recipient: None,
     prior: None,
 };
+
+/// In which of the conversations of two accounts a message stands.
+fn topic(send: &Send) -> Topic {
+    match send.kind {
+        MessageKind::Event(_) => Topic::Events,
+        _ => Topic::Messages,
+    }
+}
 
 /// An account as it was named.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -415,6 +423,8 @@ impl Gather<'_> {
                 let recipient = self.named(who);
                 recipient.and_then(|recipient| self.account_place(send, recipient))
             }
+            // Events are for accounts.
+            _ if topic(send) == Topic::Events => Some(NOWHERE),
             Peer::Shown(name) => self.shown_place(send, name),
             Peer::Conversation(id) => self.conversation_place(send, *id),
             Peer::Group(id) => self.group_place(send, *id),
@@ -439,7 +449,7 @@ impl Gather<'_> {
         if let Named::Account(account) = &recipient
             && let Some(pair) = Pair::new(send.from, account.id)
         {
-            let found = self.state.single(pair);
+            let found = self.state.single(pair, topic(send));
             if let Some((conversation, low, high)) = self.want(found)? {
                 prior = self.prior(send, conversation.id)?;
                 let (own, other) = if pair.low() == send.from {
@@ -478,6 +488,9 @@ impl Gather<'_> {
     fn conversation_place(&mut self, send: &Send, id: ConversationId) -> Option<Place> {
         let (conversation, member) = self.part(id, send.from);
         let (conversation, member) = (conversation?, member?);
+        if conversation.as_ref().is_some_and(Conversation::is_events) {
+            return Some(NOWHERE);
+        }
         let mut recipient = None;
         if let Some(Conversation {
             kind: ConversationKind::Single(pair),

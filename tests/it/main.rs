@@ -16,4 +16,5 @@ mod jim;
 mod lifecycle;
 mod pairs;
 mod readme;
+mod upkeep;
 mod websocket;

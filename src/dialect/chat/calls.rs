@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use crate::dialect::chat::Waiting;
 use crate::dialect::chat::body::{Bad, Body};
+use crate::dialect::chat::decode::Say;
 use crate::dialect::chat::encode::{self, Refused, row_place};
 use crate::dialect::chat::tasks::{Task, TeamChange, What};
 use crate::dialect::json::put_number;
 use crate::dialect::{Ask, Call, Context, Outcome, Response, Step, Unread, auth, json, random};
 use crate::domain::chat::{Arrangement, ChatAnswer, ChatQuery};
-use crate::domain::command::{Command, GroupAbout, Reply, Who};
+use crate::domain::command::{Command, GroupAbout, Reply, Send, Who};
 use crate::domain::conversation::Conversation;
 use crate::domain::desk::Lookup;
 use crate::domain::ids::{AccountId, ConversationId, Slot};
@@ -136,6 +137,7 @@ fn begin(task: Task, caller: Caller, context: &mut Context<'_>) -> Step {
         What::ReadWith(account, other) => {
             ask(ChatQuery::PartWith(account, other), Next::Read(caller))
         }
+        What::Tell(say) => tell(*say, caller, context),
         What::AddTeam { name, members } => add_team(name, members, caller, context),
         What::UpdateTeam(change) => ask(
             ChatQuery::Members(change.id),
@@ -203,10 +205,10 @@ pub(super) fn resume(next: Next, outcome: Outcome, context: &mut Context<'_>) ->
 fn answered(next: Next, answer: ChatAnswer, context: &mut Context<'_>) -> Step {
     match (next, answer) {
         (Next::Shown, ChatAnswer::Rows(Some(rows))) => {
-            encode::put_rows(context.body, &rows);
+            encode::put_rows(context.body, context.presence, &rows);
         }
         (Next::Page, ChatAnswer::Rows(Some(rows))) => {
-            if !encode::put_rows(context.body, &rows) {
+            if !encode::put_rows(context.body, context.presence, &rows) {
                 // A shorter page would say that it is the last one.
                 context.body.clear();
                 return refuse(Refused::TooMany, context);
@@ -316,6 +318,17 @@ fn take(mut steps: Vec<Command>) -> Step {
         Some(command) => wait(Ask::Submit(command), Next::Steps(steps)),
         None => done(),
     }
+}
+
+fn tell(say: Say, caller: Caller, context: &mut Context<'_>) -> Step {
+    let Some(from) = caller.or(say.from) else {
+        return refuse(Refused::BadRequest, context);
+    };
+    if let Err(refused) = say.check(from, context.settings) {
+        return refuse(refused, context);
+    }
+    let send = Send { from, ..say.send };
+    wait(Ask::Submit(Command::Send(send)), Next::Done)
 }
 
 fn add_team(

@@ -17,6 +17,8 @@ pub(super) type Spot = (ConversationId, Position);
 #[derive(Debug, Default)]
 pub(super) struct Outstanding {
     pushed: VecDeque<Pushed>,
+    /// Whether some of them were pushed when the socket was opened, so that they may come once more as new.
+    has_repeated: bool,
     /// What the store said last of messages that wait: the ids under which they are shown, the oldest first.
     waiting: Vec<(u64, Spot)>,
 }
@@ -30,15 +32,33 @@ struct Pushed {
     repeats: u8,
 }
 
+impl Pushed {
+    fn spot(&self) -> Spot {
+        (self.message.conversation, self.message.position)
+    }
+}
+
 impl Outstanding {
     /// Whether nothing is known to be outstanding.
     pub fn is_empty(&self) -> bool {
         self.pushed.is_empty() && self.waiting.is_empty()
     }
 
-    /// How many messages were pushed and are not acknowledged.
-    pub fn pushed(&self) -> usize {
-        self.pushed.len()
+    /// Whether the message at `spot` was pushed to this socket when it was opened.
+    pub fn has_repeated(&self, spot: Spot) -> bool {
+        let mut pushed = self.pushed.iter();
+        self.has_repeated && pushed.any(|pushed| pushed.spot() == spot)
+    }
+
+    /// A message that was pushed to another socket is pushed to this one, which was opened since; `false` when it was already.
+    pub fn repeat_here(&mut self, message: &Arc<Message>, place: Place) -> bool {
+        let spot = (message.conversation, message.position);
+        if self.pushed.iter().any(|pushed| pushed.spot() == spot) {
+            return false;
+        }
+        self.has_repeated = true;
+        self.push(message, place);
+        true
     }
 
     /// A message was pushed. Past the bound it is not remembered here: it is offered again when the client asks what waits.
@@ -65,11 +85,7 @@ impl Outstanding {
     pub fn find(&self, id: u64) -> Option<Spot> {
         let pushed = self.pushed.iter().map(|pushed| {
             let message = &pushed.message;
-            (
-                shown_id(message),
-                message.id,
-                (message.conversation, message.position),
-            )
+            (shown_id(message), message.id, pushed.spot())
         });
         let exact = pushed.clone().filter(|(shown, ..)| *shown == id);
         if let Some((.., spot)) = exact.min_by_key(|(_, server, _)| *server) {
@@ -87,13 +103,13 @@ impl Outstanding {
         same.all(|spot| spot == only).then_some(only)
     }
 
-    /// The client's part in a conversation is another: forgets what is acknowledged there.
+    /// The client's part in a conversation is another: forgets what is acknowledged there, and all if it has left.
     pub fn update(&mut self, member: &Member) {
         let is_done = |(conversation, position): Spot| {
-            conversation == member.conversation && member.has_acknowledged(position)
+            conversation == member.conversation
+                && (!member.is_active() || member.has_acknowledged(position))
         };
-        self.pushed
-            .retain(|pushed| !is_done((pushed.message.conversation, pushed.message.position)));
+        self.pushed.retain(|pushed| !is_done(pushed.spot()));
         self.waiting.retain(|(_, spot)| !is_done(*spot));
     }
 

@@ -23,6 +23,12 @@ pub const ROUTES: &[(&str, Route)] = &[
         }),
     ),
     (
+        "/im/event/message/comment",
+        call("chat.comment", |request, context| {
+            run(request, context, tasks::comment)
+        }),
+    ),
+    (
         "/im/message/get/id",
         call("chat.getId", |request, context| {
             run(request, context, tasks::id)

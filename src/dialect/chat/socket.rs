@@ -13,10 +13,10 @@ use crate::domain::command::{Command, Peer, Refusal, Reply, Who};
 use crate::domain::desk::{Lookup, SessionMemo};
 use crate::domain::event::Event;
 use crate::domain::ids::AccountId;
-use crate::domain::message::Dialect;
+use crate::domain::message::{Dialect, MessageKind};
 use crate::domain::query::{Answer, Query, Resolved};
 use crate::domain::token::TokenHash;
-use crate::limits::{CHAT_AUTH_MS_MAX, LIST_ROWS_MAX};
+use crate::limits::{ANSWER_BYTES_MAX, CHAT_AUTH_MS_MAX, CHAT_OUTSTANDING_MAX, LIST_ROWS_MAX};
 use crate::proto::ws::close;
 
 /// A client's socket.
@@ -53,7 +53,7 @@ enum Next {
     /// With the socket attached: what waits.
     Attached,
     Waiting,
-    /// With the message stored: say so. The id is the client's.
+    /// With the message stored: say so, unless it is an event. The id is the client's.
     Said(Option<u64>),
     /// With what waits: find the message of this id.
     Find(u64),
@@ -130,7 +130,11 @@ impl Endpoint for Chat {
             },
             (Next::Attached, Outcome::Attached) => match self.account() {
                 Some(account) => {
-                    let query = ChatQuery::UndeliveredCount(account);
+                    let query = ChatQuery::Waiting {
+                        account,
+                        pushed: context.presence.pushed(account),
+                        rows_max: CHAT_OUTSTANDING_MAX,
+                    };
                     wait(Ask::Query(Query::Chat(query)), Next::Waiting)
                 }
                 None => SocketStep::Done,
@@ -144,9 +148,11 @@ impl Endpoint for Chat {
                     message, recipient, ..
                 }),
             ) => {
-                let mut out = Vec::new();
-                encode::put_ack(&mut out, &message, recipient);
-                context.frames.text(&out);
+                if !matches!(message.kind, MessageKind::Event(_)) {
+                    let mut out = Vec::new();
+                    encode::put_ack(&mut out, &message, recipient);
+                    context.frames.text(&out);
+                }
                 SocketStep::Done
             }
             (Next::Find(id), Outcome::Answer(Answer::Chat(answer))) => {
@@ -205,15 +211,21 @@ impl Endpoint for Chat {
         let Some(outstanding) = &mut self.outstanding else {
             return;
         };
-        while let Some((message, place)) = outstanding.repeat(now_ms) {
-            let mut out = Vec::new();
+        let mut bytes = 0;
+        let mut out = Vec::new();
+        // What is left is still due, and comes when this is written.
+        while bytes <= ANSWER_BYTES_MAX
+            && let Some((message, place)) = outstanding.repeat(now_ms)
+        {
+            out.clear();
             encode::put_push(&mut out, &message, place);
+            bytes += out.len();
             context.frames.text(&out);
         }
         self.tidy();
     }
 
-    fn pushes(&mut self, event: &Event, _context: &mut SocketContext<'_>) -> bool {
+    fn pushes(&mut self, event: &Event, context: &mut SocketContext<'_>) -> bool {
         let Some(own) = self.account() else {
             return false;
         };
@@ -223,14 +235,22 @@ impl Endpoint for Chat {
                 if delivery.sender.id == own || recipient.is_some_and(|to| to != own) {
                     return false;
                 }
-                let place = Place::of(&delivery.message, recipient);
+                let message = &delivery.message;
                 let outstanding = self.outstanding.get_or_insert_default();
-                outstanding.push(&delivery.message, place);
+                if outstanding.has_repeated((message.conversation, message.position)) {
+                    return false;
+                }
+                outstanding.push(message, Place::of(message, recipient));
+                let (conversation, position) = (message.conversation, message.position);
+                context.presence.record_push(own, conversation, position);
                 true
             }
-            Event::Read { member, .. } | Event::MemberChanged { member }
+            Event::Read { member, .. }
+            | Event::MemberChanged { member }
+            | Event::Left { member, .. }
                 if member.account == own =>
             {
+                context.presence.settle_pushes(member);
                 if let Some(outstanding) = &mut self.outstanding {
                     outstanding.update(member);
                 }
@@ -321,24 +341,39 @@ impl Chat {
         wait(Ask::Attach(id), Next::Attached)
     }
 
+    /// Tells how many messages wait that were never pushed, and pushes again those that were.
     fn tell_what_waits(&mut self, answer: &ChatAnswer, context: &mut SocketContext<'_>) -> Step {
-        let pushed = self.outstanding.as_ref().map_or(0, |out| out.pushed());
-        if let (ChatAnswer::Count(count), Some(own)) = (answer, self.account())
-            && *count > pushed as u64
-        {
-            let mut out = Vec::new();
-            encode::put_waiting(&mut out, count - pushed as u64, own, context.now);
+        let (ChatAnswer::Waiting { pushed, others }, Some(own)) = (answer, self.account()) else {
+            return SocketStep::Done;
+        };
+        // What has come since the question was pushed here or elsewhere.
+        let since = context.presence.pushed(own);
+        let mut count = 0;
+        for (conversation, range) in others {
+            let (_, left) = since.split(*conversation, range.clone());
+            let lengths = left.iter().map(|range| range.end() - range.start() + 1);
+            count += lengths.sum::<u64>();
+        }
+        let mut out = Vec::new();
+        if count > 0 {
+            encode::put_waiting(&mut out, count, own, context.now);
             context.frames.text(&out);
+        }
+        for row in pushed {
+            let place = Place::of(&row.message, row.recipient);
+            let outstanding = self.outstanding.get_or_insert_default();
+            if outstanding.repeat_here(&row.message, place) {
+                out.clear();
+                encode::put_push(&mut out, &row.message, place);
+                context.frames.text(&out);
+            }
         }
         SocketStep::Done
     }
 
     fn say(&mut self, account: AccountId, say: Say, context: &mut SocketContext<'_>) -> Step {
-        if say.from.is_some_and(|from| from != account) {
-            return self.refuse(Refused::NotYours, say.id, context);
-        }
-        if say.send.body.len() > context.settings.message_bytes_max {
-            return self.refuse(Refused::BadRequest, say.id, context);
+        if let Err(refused) = say.check(account, context.settings) {
+            return self.refuse(refused, say.id, context);
         }
         let mut send = say.send;
         send.from = account;

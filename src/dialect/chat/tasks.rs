@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use crate::dialect::chat::body::{Bad, Body, Scalar};
+use crate::dialect::chat::decode::{self, Say};
 use crate::dialect::chat::encode::row_place;
 use crate::domain::account::check_name;
 use crate::domain::chat::{Arrangement, ChatQuery};
 use crate::domain::ids::{AccountId, ConversationId};
+use crate::domain::message::EventKind;
 use crate::limits::{GROUP_MEMBERS_CEILING, LIST_ROWS_MAX, PAGE_ROWS_MAX};
 
 const PAGE_SIZE_DEFAULT: usize = 10;
@@ -42,6 +44,8 @@ pub(super) enum What {
     },
     /// Changes a team.
     UpdateTeam(TeamChange),
+    /// Tells somebody of an event.
+    Tell(Box<Say>),
     /// Ends the membership of all members of a team.
     DeleteTeam(ConversationId),
 }
@@ -137,6 +141,15 @@ pub(super) fn offline(body: &Body<'_>) -> Result<Task, Bad> {
         rows_max: LIST_ROWS_MAX,
     };
     Ok(Task::of(account, What::Ask(query)))
+}
+
+/// `/event/message/comment`. The address says that it is an event, whatever the body says that it is.
+pub(super) fn comment(body: &Body<'_>) -> Result<Task, Bad> {
+    let say = decode::event(body, Some(EventKind::Comment))?;
+    Ok(Task {
+        users: say.from.into_iter().collect(),
+        what: What::Tell(Box::new(say)),
+    })
 }
 
 /// `/message/get/id`.

@@ -8,10 +8,11 @@ use crate::store::sqlite::int;
 use crate::store::{Result, StoreError, server_account};
 
 /// The steps, oldest first; the n-th leads from version n − 1 to n. One that was released is never edited.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("schema/1.sql"),
     include_str!("schema/2.sql"),
     include_str!("schema/3.sql"),
+    include_str!("schema/4.sql"),
 ];
 
 /// The version of a file that this program writes.

@@ -1,8 +1,10 @@
 //! The store on disk: one SQLite file in WAL mode, written by one connection and read by others.
 //!
 //! `lock` keeps a second server out of the data directory, `migrate` brings the file to the schema that `write` and `read` speak.
-//! Nothing outside this module knows of SQL.
+//! `guest` reads beside a server that holds the directory, and `backup` copies so. Nothing outside this module knows of SQL.
 
+pub mod backup;
+pub mod guest;
 mod lock;
 mod migrate;
 mod read;
@@ -200,17 +202,21 @@ fn configure(connection: &Connection, cache_bytes_max: usize) -> Result<()> {
 
 /// Makes an empty `file` that only its owner can read, unless it is there. SQLite gives the files beside it the same mode.
 fn create_private(file: &Path) -> Result<()> {
-    match OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(file)
-    {
+    match open_new(file) {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
             Err(io_error("create", file, error))
         }
         _ => Ok(()),
     }
+}
+
+/// Makes an empty `file` that only its owner can read, and that must not be there.
+fn open_new(file: &Path) -> std::io::Result<File> {
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(file)
 }
 
 /// Syncs a `file` that was just made, its directory, and the directory in which that one stands.

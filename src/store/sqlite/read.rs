@@ -32,10 +32,10 @@ const ACCOUNT_NAMED: &str = "SELECT id, name, created_at, nick, avatar, terminal
 const TOKEN: &str = "SELECT hash, account, used_at FROM token WHERE hash = ?1";
 const TOKENS: &str = "SELECT hash, account, used_at FROM token WHERE account = ?1";
 
-const SINGLE: &str = "SELECT id FROM conversation WHERE low = ?1 AND high = ?2";
+const SINGLE: &str = "SELECT id FROM conversation WHERE low = ?1 AND high = ?2 AND events = ?3";
 const CONVERSATION: &str = "
     SELECT c.id, c.created_at, c.low, c.high, c.owner, c.name, c.image, c.description, c.jim_name, c.member_count, c.next_slot,
-        m.position, m.id, m.at
+        m.position, m.id, m.at, c.events
     FROM conversation c LEFT JOIN message m
         ON m.conversation = c.id AND m.position = (SELECT max(position) FROM message WHERE conversation = c.id)
     WHERE c.id = ?1";
@@ -151,7 +151,8 @@ pub(super) fn counters(connection: &Connection) -> Result<Counters> {
     })
 }
 
-fn newest_commit(connection: &Connection) -> Result<CommitNumber> {
+/// The newest commit that `connection` sees.
+pub(super) fn newest_commit(connection: &Connection) -> Result<CommitNumber> {
     let found: i64 = connection
         .prepare_cached(COMMIT)?
         .query_row([], |row| row.get(0))?;
@@ -175,6 +176,11 @@ impl SqliteSnapshot<'_> {
             .prepare_cached(sql)?
             .query_row(params, read)
             .optional()?)
+    }
+
+    fn of_pair(&self, pair: Pair, events: bool) -> Result<Option<ConversationId>> {
+        let key = params![int(pair.low().0), int(pair.high().0), events];
+        self.one(SINGLE, key, |row| Ok(ConversationId(number(row, 0)?)))
     }
 
     fn all<T>(
@@ -211,9 +217,11 @@ impl Snapshot for SqliteSnapshot<'_> {
     }
 
     fn single(&self, pair: Pair) -> Result<Option<ConversationId>> {
-        self.one(SINGLE, [int(pair.low().0), int(pair.high().0)], |row| {
-            Ok(ConversationId(number(row, 0)?))
-        })
+        self.of_pair(pair, false)
+    }
+
+    fn events(&self, pair: Pair) -> Result<Option<ConversationId>> {
+        self.of_pair(pair, true)
     }
 
     fn conversation(&self, id: ConversationId) -> Result<Option<Conversation>> {
@@ -399,6 +407,7 @@ fn conversation(row: &Row<'_>) -> rusqlite::Result<Conversation> {
         _ => None,
     };
     let kind = match pair {
+        Some(pair) if row.get(14)? => ConversationKind::Events(pair),
         Some(pair) => ConversationKind::Single(pair),
         None => ConversationKind::Group(Arc::new(Group {
             owner: AccountId(number(row, 4)?),

@@ -36,6 +36,19 @@ impl App {
         app
     }
 
+    /// A second socket of the same user, beside the one there is.
+    #[track_caller]
+    pub fn another(&self, server: &Server) -> App {
+        let mut app = App {
+            http: server.client(),
+            user: self.user,
+            token: self.token.clone(),
+            socket: open(server),
+        };
+        app.authenticate();
+        app
+    }
+
     /// Lets a user in by number, who needs no token where that is open.
     #[track_caller]
     pub fn known(server: &Server, user: u64) -> App {
@@ -136,6 +149,18 @@ impl App {
     #[track_caller]
     pub fn call(&mut self, path: &str, body: &Value) -> Value {
         call(&mut self.http, path, body)
+    }
+
+    /// The states of what waits, by the ids.
+    #[track_caller]
+    pub fn states(&mut self) -> Vec<(u64, String)> {
+        let rows = self.call("/im/message/offline", &json!({"userId": self.user}));
+        let rows = rows.as_array().expect("a list").iter();
+        let row = |row: &Value| {
+            let state = row["stateEnum"].as_str().expect("a state");
+            (row["id"].as_u64().expect("an id"), state.to_owned())
+        };
+        rows.map(row).collect()
     }
 
     /// The ids of what waits.

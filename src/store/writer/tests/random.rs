@@ -11,7 +11,7 @@ use crate::domain::command::{Command, GroupAbout, Peer, Recall, Send, Who};
 use crate::domain::decide::Policy;
 use crate::domain::ids::{AccountId, ConversationId, Position, TimeMs};
 use crate::domain::member::ReadMark;
-use crate::domain::message::{Dialect, MessageKind};
+use crate::domain::message::{Dialect, EventKind, MessageKind};
 use crate::domain::token::TokenHash;
 use crate::limits::{STATE_CACHE_BYTES_MAX, VIEW_BYTES_MAX};
 
@@ -176,6 +176,15 @@ fn further() -> impl Strategy<Value = Command> {
                 client_id,
             }))
         }),
+        2 => (account(), account()).prop_map(|(from, to)| Command::Send(Send {
+            from,
+            to: Peer::Account(Who::Id(to)),
+            kind: MessageKind::Event(EventKind::Follow),
+            body: Arc::from("event"),
+            origin: Dialect::Chat,
+            client_id: None,
+            attributes: None,
+        })),
         2 => (account(), client_id()).prop_map(|(account, client_id)| Command::Recall(Recall {
             account,
             client_id,
