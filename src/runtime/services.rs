@@ -140,8 +140,9 @@ impl<T: Transport> Shard<T> {
         let (waiting, since) = self.roster.deliver(account, commit, groups);
         let mut sockets = Vec::new();
         for call in waiting {
-            if self.roster.attach(account, call.conn, call) == Attach::Attached {
-                self.attached(call, account);
+            // When those before it are gone by now, so is what was loaded: then it is loaded again.
+            self.want_attached(call, account);
+            if self.account_of(call.conn) == Some(account) {
                 sockets.push(call.conn);
             }
         }

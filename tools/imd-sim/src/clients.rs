@@ -362,6 +362,18 @@ impl Client {
         (context.said.len() as u64 - 1, said)
     }
 
+    /// The number of an event to send. Nothing says whether it is stored.
+    fn event(&mut self, context: &mut Context<'_>) -> u64 {
+        context.said.push(Said {
+            kind: self.kind,
+            name: self.name.clone(),
+            target: Target::Account(String::new()),
+            has_id: false,
+            attempts: 1,
+        });
+        context.said.len() as u64 - 1
+    }
+
     fn target(&self, context: &mut Context<'_>) -> Target {
         let groups = context.history.groups();
         if !groups.is_empty() && context.source.once_in(3) {

@@ -312,6 +312,9 @@ impl History {
     pub fn unread_numbers(&self, account: AccountId) -> BTreeSet<u64> {
         let mut found = BTreeSet::new();
         for (talk, member) in self.active(account) {
+            if talk.is_of_events() {
+                continue;
+            }
             let from = member.read.max(member.joined_after).0 as usize;
             let others = talk.messages[from.min(talk.messages.len())..]
                 .iter()
@@ -382,17 +385,20 @@ impl History {
         member.is_some_and(Member::is_active)
     }
 
-    /// The messages after commit `since` that are pushed to an account's sockets, in their order. Its own are, where `own` says so, if
-    /// they were said in a group.
-    pub fn pushed_since(&self, account: AccountId, since: u64, own: bool) -> Vec<u64> {
+    /// The messages after commit `since` that are pushed to an account's sockets of a dialect, in their order.
+    pub fn pushed_since(&self, account: AccountId, since: u64, dialect: Dialect) -> Vec<u64> {
         let first = self
             .order
             .partition_point(|number| self.places[number].commit <= since);
         let is_pushed = |number: &u64| {
             let place = self.places[number];
             let talk = &self.talks[&place.conversation];
-            let is_single = matches!(talk.conversation.kind, ConversationKind::Single(_));
-            (place.sender != account || own && !is_single) && self.may_see(account, *number).is_ok()
+            let is_single = talk.conversation.group().is_none();
+            // In groups `jim` gives one's own messages back, and it knows no events.
+            let is_jim = dialect == Dialect::Jim;
+            (place.sender != account || is_jim && !is_single)
+                && !(is_jim && talk.is_of_events())
+                && self.may_see(account, *number).is_ok()
         };
         self.order[first..]
             .iter()
@@ -416,6 +422,11 @@ fn is_within(periods: Option<&Vec<Period>>, position: u64) -> bool {
 }
 
 impl Talk {
+    /// Whether it is of events, which are `chat`'s alone and never unread.
+    fn is_of_events(&self) -> bool {
+        matches!(self.conversation.kind, ConversationKind::Events(_))
+    }
+
     fn unread_of(&self, member: &Member) -> u64 {
         let until = member.left_after.map_or(usize::MAX, |left| left.0 as usize);
         let from = member.read.max(member.joined_after).0 as usize;

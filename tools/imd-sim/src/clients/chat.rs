@@ -1,6 +1,7 @@
 //! A user of `chat`: calls over HTTP, and a socket on which messages are acknowledged.
 
 use imd::domain::command::Refusal;
+use imd::domain::message::Dialect;
 use serde_json::{Value, json};
 
 use crate::clients::http::Answer;
@@ -40,7 +41,15 @@ impl Client {
                 }
                 frame
             }
-            6..11 if !self.unacknowledged.is_empty() => {
+            6 => {
+                let Some(other) = context.history.account(&some_name(context.source)) else {
+                    return;
+                };
+                let number = self.event(context);
+                json!({"id": number + 1, "toUserId": other.0, "chatType": "Single", "msgType": "Event",
+                       "eventType": "Like", "content": text_of(number)})
+            }
+            7..11 if !self.unacknowledged.is_empty() => {
                 let at = context.source.below(self.unacknowledged.len());
                 let (id, _) = self.unacknowledged.swap_remove(at);
                 let content = format!("{{'srcId':{id}}}");
@@ -192,9 +201,11 @@ impl Client {
         else {
             return Vec::new();
         };
-        let due = context
-            .history
-            .pushed_since(account, since, self.kind == Kind::Jim);
+        let dialect = match self.kind {
+            Kind::Jim => Dialect::Jim,
+            _ => Dialect::Chat,
+        };
+        let due = context.history.pushed_since(account, since, dialect);
         due.into_iter()
             .filter(|number| !self.heard.contains(number))
             .collect()
