@@ -50,6 +50,13 @@ impl Store for Twin {
         sqlite.commit(number, effects)
     }
 
+    fn is_new_client_id(&self, sender: AccountId, origin: Dialect, client_id: &str) -> bool {
+        let (memory, sqlite) = &*self.0.lock();
+        let is_new = sqlite.is_new_client_id(sender, origin, client_id);
+        assert!(!is_new || memory.is_new_client_id(sender, origin, client_id));
+        is_new
+    }
+
     fn reader(&self) -> Result<Box<dyn Reader>> {
         self.0.lock().0.reader()
     }
@@ -179,22 +186,25 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 /// A server's writer over both stores.
 struct World {
     dir: TempDir,
+    /// After how many messages the store on disk folds.
+    fold_messages: usize,
     twin: Twin,
     writer: Writer<()>,
     now: TimeMs,
 }
 
 impl World {
-    fn new() -> World {
+    fn new(fold_messages: usize) -> World {
         let dir = tempfile::tempdir().unwrap();
         let stores = (
             MemoryStore::new(),
-            SqliteStore::new(dir.path(), Durability::Process),
+            SqliteStore::busy(dir.path(), fold_messages),
         );
         let twin = Twin(Arc::new(Mutex::new(stores)));
         let writer = open_writer(&twin);
         World {
             dir,
+            fold_messages,
             twin,
             writer,
             now: TimeMs(1_800_000_000_000),
@@ -307,7 +317,7 @@ impl World {
                 sqlite.close().unwrap();
             }
             *sqlite = SqliteStore::new("", Durability::Process);
-            *sqlite = SqliteStore::new(self.dir.path(), Durability::Process);
+            *sqlite = SqliteStore::busy(self.dir.path(), self.fold_messages);
         }
         self.writer = open_writer(&self.twin);
     }
@@ -387,9 +397,16 @@ fn compare_rows(memory: &dyn Snapshot, sqlite: &dyn Snapshot) {
         }
         for account in every_account() {
             same!(snapshot => snapshot.member(conversation, account).unwrap());
+            same!(snapshot => snapshot.count_sent(conversation, account, 0..=u64::MAX).unwrap());
+            same!(snapshot => snapshot.count_sent(conversation, account, 2..=4).unwrap());
             for client_id in CLIENT_IDS {
                 same!(snapshot => snapshot.message_named(account, conversation, Dialect::Jim, client_id).unwrap());
             }
+        }
+    }
+    for account in every_account() {
+        for client_id in CLIENT_IDS {
+            same!(snapshot => snapshot.newest_message_named(account, Dialect::Jim, client_id).unwrap());
         }
     }
 }
@@ -584,8 +601,8 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn both_stores_agree_and_counts_are_true(steps in steps()) {
-        let mut world = World::new();
+    fn both_stores_agree_and_counts_are_true(steps in steps(), fold_messages in 1..9_usize) {
+        let mut world = World::new(fold_messages);
         for step in steps {
             match step {
                 Step::Do(command) => world.submit(command),
