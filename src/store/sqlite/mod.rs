@@ -9,6 +9,7 @@
 //! Nothing outside this module knows of SQL.
 
 mod block;
+pub mod check;
 mod checkpoint;
 mod fold;
 mod journal;

@@ -49,6 +49,11 @@ const MEMBER: &str = "
     SELECT conversation, account, slot, joined_at, joined_after, left_after, alias, read, sent, sent_read,
         acknowledged, holes, hidden_at, pinned
     FROM member WHERE account = ?2 AND conversation = ?1";
+/// All of them, for a check.
+pub(super) const ALL_MEMBERS: &str = "
+    SELECT conversation, account, slot, joined_at, joined_after, left_after, alias, read, sent, sent_read,
+        acknowledged, holes, hidden_at, pinned
+    FROM member";
 const MEMBERS: &str = "
     SELECT conversation, account, slot, joined_at, joined_after, left_after, alias, read, sent, sent_read,
         acknowledged, holes, hidden_at, pinned
@@ -542,7 +547,8 @@ fn conversation(row: &Row<'_>) -> rusqlite::Result<Conversation> {
     })
 }
 
-fn member(row: &Row<'_>) -> rusqlite::Result<Member> {
+/// A row of the members' table.
+pub(super) fn member(row: &Row<'_>) -> rusqlite::Result<Member> {
     Ok(Member {
         conversation: ConversationId(number(row, 0)?),
         account: AccountId(number(row, 1)?),
