@@ -147,6 +147,14 @@ impl SqliteStore {
         upkeep.map_or([false; 4], Upkeep::under_way)
     }
 
+    /// How many pages the write-ahead log has.
+    #[cfg(test)]
+    pub(in crate::store) fn log_pages(&self) -> usize {
+        let open = self.open.as_ref().expect("it is open");
+        let pages = checkpoint::log_pages(&open.connection);
+        pages.expect("it can be read").0
+    }
+
     fn file(&self) -> PathBuf {
         self.dir.join(FILE_NAME)
     }
