@@ -145,3 +145,4 @@ pub(super) fn log_pages(connection: &Connection) -> Result<(usize, usize)> {
     let pages = |number: i64| usize::try_from(number).unwrap_or(0);
     Ok((pages(found.0), pages(found.1)))
 }
+

@@ -10,6 +10,7 @@
 
 pub mod backup;
 mod block;
+pub mod check;
 mod checkpoint;
 mod fold;
 pub mod guest;
@@ -148,6 +149,14 @@ impl SqliteStore {
         upkeep.map_or([false; 4], Upkeep::under_way)
     }
 
+    /// How many pages the write-ahead log has.
+    #[cfg(test)]
+    pub(in crate::store) fn log_pages(&self) -> usize {
+        let open = self.open.as_ref().expect("it is open");
+        let pages = checkpoint::log_pages(&open.connection);
+        pages.expect("it can be read").0
+    }
+
     fn file(&self) -> PathBuf {
         self.dir.join(FILE_NAME)
     }
@@ -185,9 +194,7 @@ impl Store for SqliteStore {
         }
         self.open = None;
         let file = self.file();
-        let (open, counters) = self
-            .open_file(&file)
-            .map_err(|error| error.of_file(&file))?;
+        let (open, counters) = self.open_file(&file).map_err(|error| error.of_file(&file))?;
         self.open = Some(open);
         self.failed = false;
         Ok(counters)
@@ -271,11 +278,7 @@ impl Open {
         let load = Load {
             commit: number.0,
             messages: added.messages.len(),
-            keys: added
-                .messages
-                .iter()
-                .filter(|message| message.key.is_some())
-                .count(),
+            keys: added.messages.iter().filter(|message| message.key.is_some()).count(),
             members: added.rows_at.len(),
         };
         let is_folded = self.upkeep.step(&transaction, tail, load)?;

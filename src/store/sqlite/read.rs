@@ -49,6 +49,11 @@ const MEMBER: &str = "
     SELECT conversation, account, slot, joined_at, joined_after, left_after, alias, read, sent, sent_read,
         acknowledged, holes, hidden_at, pinned
     FROM member WHERE account = ?2 AND conversation = ?1";
+/// All of them, for a check.
+pub(super) const ALL_MEMBERS: &str = "
+    SELECT conversation, account, slot, joined_at, joined_after, left_after, alias, read, sent, sent_read,
+        acknowledged, holes, hidden_at, pinned
+    FROM member";
 const MEMBERS: &str = "
     SELECT conversation, account, slot, joined_at, joined_after, left_after, alias, read, sent, sent_read,
         acknowledged, holes, hidden_at, pinned
@@ -220,14 +225,7 @@ impl SqliteSnapshot<'_> {
         for run in self.lists()? {
             let high = entries.last().map_or(high, |oldest| oldest.place - 1);
             let list = conversation.0;
-            run::newest_first(
-                self.connection,
-                *run,
-                list,
-                low..=high,
-                rows_max,
-                &mut entries,
-            )?;
+            run::newest_first(self.connection, *run, list, low..=high, rows_max, &mut entries)?;
             if is_whole(&entries) {
                 break;
             }
@@ -257,9 +255,7 @@ impl SqliteSnapshot<'_> {
         let mut messages = Vec::with_capacity(entries.size_hint().0);
         for entry in entries {
             let found = find.query_row([int(entry.message)], message).optional()?;
-            messages.push(
-                found.ok_or_else(|| damaged("a list names a message that is not in the log"))?,
-            );
+            messages.push(found.ok_or_else(|| damaged("a list names a message that is not in the log"))?);
         }
         Ok(messages)
     }
@@ -346,9 +342,7 @@ impl Snapshot for SqliteSnapshot<'_> {
 
     fn memberships(&self, account: AccountId) -> Result<Vec<Member>> {
         let folded = self.all(MEMBERSHIPS, [int(account.0)], member)?;
-        let folded = folded
-            .into_iter()
-            .map(|member| (member.conversation, member));
+        let folded = folded.into_iter().map(|member| (member.conversation, member));
         let mut memberships: BTreeMap<ConversationId, Member> = folded.collect();
         self.view.memberships(account, &mut memberships)?;
         Ok(memberships.into_values().collect())
@@ -554,7 +548,8 @@ fn conversation(row: &Row<'_>) -> rusqlite::Result<Conversation> {
     })
 }
 
-fn member(row: &Row<'_>) -> rusqlite::Result<Member> {
+/// A row of the members' table.
+pub(super) fn member(row: &Row<'_>) -> rusqlite::Result<Member> {
     Ok(Member {
         conversation: ConversationId(number(row, 0)?),
         account: AccountId(number(row, 1)?),

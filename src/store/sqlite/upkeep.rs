@@ -15,9 +15,7 @@ use crate::store::sqlite::fold::{Fold, Folded, cost};
 use crate::store::sqlite::int;
 use crate::store::sqlite::keys::Filters;
 use crate::store::sqlite::merge::Merge;
-use crate::store::sqlite::run::{
-    NextIds, Run, RunState, delete_blocks, load_filter, runs, set_state,
-};
+use crate::store::sqlite::run::{NextIds, Run, RunState, delete_blocks, load_filter, runs, set_state};
 use crate::store::sqlite::tail::{Room, Segment, Tail};
 
 const JOURNAL_MIN: &str = "SELECT min(commit_number) FROM journal";
@@ -170,9 +168,7 @@ impl Upkeep {
         let segments = tail.segments();
         // The tail has no room for another segment: the fold goes first.
         let is_late = segments.len() >= self.tuning.tail_folds_max
-            && segments
-                .last()
-                .is_some_and(|last| self.tuning.is_full(last));
+            && segments.last().is_some_and(|last| self.tuning.is_full(last));
         if self.fold_debt / 8 < self.tuning.quantum && !is_late {
             return Ok(false);
         }
@@ -234,10 +230,7 @@ impl Upkeep {
         let oldest_at = newest_at.saturating_sub(CLIENT_ID_TTL_MS);
         let is_old = |run: &Run| run.kind == Kind::Keys && run.newest_at < oldest_at;
         let merging: Vec<u64> = self.merging().collect();
-        for run in self
-            .live
-            .extract_if(.., |run| is_old(run) && !merging.contains(&run.id))
-        {
+        for run in self.live.extract_if(.., |run| is_old(run) && !merging.contains(&run.id)) {
             set_state(connection, run.id, RunState::Doomed)?;
             self.filters.remove(run.id);
             self.doomed.push_back(run.id);
@@ -261,8 +254,7 @@ impl Upkeep {
                 .filter(|run| !merging.contains(&run.id))
                 .collect();
             free.sort_unstable_by_key(|run| (run.kind, run.level, run.last_message));
-            let mut groups =
-                free.chunk_by(|one, other| (one.kind, one.level) == (other.kind, other.level));
+            let mut groups = free.chunk_by(|one, other| (one.kind, one.level) == (other.kind, other.level));
             let Some(group) = groups.find(|group| group.len() >= self.tuning.merge_runs) else {
                 return Ok(());
             };

@@ -21,6 +21,7 @@ use crate::limits::TOKEN_IDLE_TTL_S;
 use crate::store::load::load;
 use crate::store::memory::MemoryStore;
 use crate::store::query::answer;
+use crate::store::sqlite::check::check;
 use crate::store::sqlite::{Durability, SqliteStore};
 use crate::store::suite::see_with;
 use crate::store::writer::{Loaded, Submitted, Writer};
@@ -317,6 +318,7 @@ impl World {
                 sqlite.close().unwrap();
             }
             *sqlite = SqliteStore::new("", Durability::Process);
+            assert_eq!(check(self.dir.path()).unwrap().faults, [""; 0]);
             *sqlite = SqliteStore::busy(self.dir.path(), self.fold_messages);
         }
         self.writer = open_writer(&self.twin);
@@ -358,7 +360,7 @@ fn every_name() -> impl Iterator<Item = &'static str> {
     NAMES.into_iter().chain(GROUP_NAMES)
 }
 
-fn compare_rows(memory: &dyn Snapshot, sqlite: &dyn Snapshot) {
+pub(super) fn compare_rows(memory: &dyn Snapshot, sqlite: &dyn Snapshot) {
     macro_rules! same {
         ($snapshot:ident => $found:expr) => {{
             let find = |$snapshot: &dyn Snapshot| $found;
