@@ -43,3 +43,6 @@ fn open(file: &Path) -> Result<Box<dyn Reader>> {
     shared.tail.reset(segments, state.secret);
     Ok(Box::new(SqliteReader::new(connection, Arc::new(shared))))
 }
+
+#[cfg(test)]
+mod tests;
