@@ -13,7 +13,7 @@ use imd::config::{self, Config, EXIT_FAILURE, EXIT_MISCONFIGURED, LogLevel, Outc
 use imd::runtime::server::Server;
 use imd::runtime::shared::Log;
 use imd::store::export::{ExportError, export};
-use imd::store::sqlite::{backup, guest};
+use imd::store::sqlite::{backup, check, guest};
 
 fn main() -> ExitCode {
     let parsed = config::parse(std::env::args_os().skip(1), std::env::vars_os(), |path| {
@@ -44,16 +44,38 @@ fn end(result: Result<(), String>) -> ExitCode {
 }
 
 fn run_task(task: &Task) -> ExitCode {
-    let (Task::Backup { data, .. } | Task::Export { data, .. }) = task;
+    let (Task::Check { data } | Task::Backup { data, .. } | Task::Export { data, .. }) = task;
     if !guest::is_data_directory(data) {
         let shown = data.display();
         eprintln!("imd: --data: {shown} is not a data directory: it holds no imd.sqlite");
         return ExitCode::from(EXIT_MISCONFIGURED);
     }
     end(match task {
+        Task::Check { data } => check_store(data),
         Task::Backup { data, to } => back_up(data, to),
         Task::Export { data, account } => export_account(data, account),
     })
+}
+
+/// Prints each fault on a line.
+fn check_store(data: &Path) -> Result<(), String> {
+    let report = check::check(data).map_err(|error| error.to_string())?;
+    for fault in &report.faults {
+        println!("{fault}");
+    }
+    let counts = format!(
+        "{} messages, {} conversations, {} accounts",
+        report.messages, report.conversations, report.accounts
+    );
+    if report.is_whole() {
+        println!("no faults in {counts}");
+        return Ok(());
+    }
+    if report.faults_unnamed > 0 {
+        println!("… and {} more", report.faults_unnamed);
+    }
+    let faults = report.faults.len() as u64 + report.faults_unnamed;
+    Err(format!("{faults} faults in {counts}"))
 }
 
 fn back_up(data: &Path, to: &Path) -> Result<(), String> {

@@ -81,6 +81,10 @@ pub trait Store: Send {
     /// When it cannot; then none of the effects is stored and [`Store::open`] must be called before the next commit.
     fn commit(&mut self, number: CommitNumber, effects: &[Effect]) -> Result<()>;
 
+    /// Whether no message that is stored has this id from a client of `sender`, in any conversation. `false` says nothing. It is known
+    /// without reading a file; an id counts for [`crate::limits::CLIENT_ID_TTL_MS`] at least.
+    fn is_new_client_id(&self, sender: AccountId, origin: Dialect, client_id: &str) -> bool;
+
     /// A reading side for another thread. Its snapshots show every commit that has returned before they were opened.
     ///
     /// # Errors

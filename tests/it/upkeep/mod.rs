@@ -1,6 +1,7 @@
 //! Subcommands on a data directory: what they do, beside a running server too, and what they refuse.
 
 mod backup;
+mod check;
 mod export;
 
 use crate::harness::{Exit, exit_of};
@@ -49,9 +50,10 @@ fn texts(data: &Path, account: &str) -> Vec<String> {
 }
 
 /// Every task with what it needs, its files in `dir`.
-fn all(dir: &Path) -> [(&'static str, Vec<String>); 2] {
+fn all(dir: &Path) -> [(&'static str, Vec<String>); 3] {
     let copy = dir.join("copy").display().to_string();
     [
+        ("check", vec![]),
         ("backup", vec!["--to".to_owned(), copy]),
         ("export", vec!["--account".to_owned(), "a".to_owned()]),
     ]
@@ -83,6 +85,7 @@ fn wrong_usage_is_named_with_exit_code_2() {
     for (args, named) in [
         (&["backup"][..], "--to"),
         (&["export"], "--account"),
+        (&["check", "--data"], "--data"),
         (&["export", "--account"], "--account"),
         (&["backup", "--too", "x"], "--to"),
         (&["backup", "--to", "x", "--shards", "1"], "--shards"),

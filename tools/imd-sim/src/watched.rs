@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use imd::domain::command::Effect;
-use imd::domain::ids::CommitNumber;
+use imd::domain::ids::{AccountId, CommitNumber};
+use imd::domain::message::Dialect;
 use imd::store::{Counters, Reader, Result, Store, StoreError};
 use parking_lot::Mutex;
 
@@ -84,6 +85,12 @@ impl Store for Watched {
             Fault::Unsaid => Err(StoreError("unsaid".to_owned())),
             _ => Ok(()),
         }
+    }
+
+    fn is_new_client_id(&self, sender: AccountId, origin: Dialect, client_id: &str) -> bool {
+        self.inner
+            .lock()
+            .is_new_client_id(sender, origin, client_id)
     }
 
     fn reader(&self) -> Result<Box<dyn Reader>> {
