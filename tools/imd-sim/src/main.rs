@@ -7,7 +7,7 @@ use std::time::Instant;
 use clap::Parser;
 use imd_sim::server::Rig;
 use imd_sim::source::Source;
-use imd_sim::world::{Failure, Plan, run};
+use imd_sim::world::{Failure, Plan, Trace, run};
 use parking_lot::Mutex;
 
 /// Drives a whole imd server in one thread, without sockets and clocks, and holds it to its promises.
@@ -26,9 +26,23 @@ struct Options {
     /// Threads; by default one for each core.
     #[arg(long)]
     threads: Option<usize>,
+    /// Go on after a failure, and print one line for each.
+    #[arg(long)]
+    all: bool,
     /// Print every step.
     #[arg(long)]
     trace: bool,
+}
+
+/// Runs a seed that fails once more, and prints the steps before its failure.
+fn print_last(seed: u64, steps: u32) {
+    let plan = Plan {
+        steps,
+        trace: Trace::Last,
+    };
+    if let Err(failure) = run(&Rig::default(), Source::seeded(seed), &plan) {
+        failure.trace.iter().for_each(|line| println!("{line}"));
+    }
 }
 
 fn main() -> ExitCode {
@@ -41,7 +55,10 @@ fn main() -> ExitCode {
     };
     let plan = Plan {
         steps: options.steps,
-        is_loud: options.trace,
+        trace: match options.trace {
+            true => Trace::Print,
+            false => Trace::None,
+        },
     };
     let (next, has_failed) = (AtomicU64::new(options.first), AtomicBool::new(false));
     let (said, commits) = (AtomicU64::new(0), AtomicU64::new(0));
@@ -62,7 +79,7 @@ fn main() -> ExitCode {
                             commits.fetch_add(summary.commits, Ordering::Relaxed);
                         }
                         Err(failure) => {
-                            has_failed.store(true, Ordering::Relaxed);
+                            has_failed.store(!options.all, Ordering::Relaxed);
                             failures.lock().push((seed, failure));
                         }
                     }
@@ -72,12 +89,14 @@ fn main() -> ExitCode {
     });
     let failures = failures.into_inner();
     for (seed, failure) in &failures {
-        failure.trace.iter().for_each(|line| println!("{line}"));
+        if !options.all && !options.trace {
+            print_last(*seed, options.steps);
+        }
         println!("seed {seed}, step {}: {}", failure.step, failure.broken.0);
-        println!(
-            "replay it with --first {seed} --seeds 1 --steps {} --trace",
-            options.steps
-        );
+    }
+    if let Some((seed, _)) = failures.first() {
+        let steps = options.steps;
+        println!("replay one with --first {seed} --seeds 1 --steps {steps} --trace");
     }
     if !failures.is_empty() {
         return ExitCode::FAILURE;

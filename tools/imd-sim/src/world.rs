@@ -31,8 +31,19 @@ const PASSES_MAX: usize = 10_000;
 pub struct Plan {
     /// How many steps at most.
     pub steps: u32,
-    /// Whether every step is printed.
-    pub is_loud: bool,
+    /// What is told of the steps.
+    pub trace: Trace,
+}
+
+/// What is told of the steps of a simulation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trace {
+    /// Nothing: it is quickest.
+    None,
+    /// The last ones, when it fails.
+    Last,
+    /// Each is printed.
+    Print,
 }
 
 /// What a simulation came to.
@@ -73,7 +84,7 @@ pub struct World<'a> {
     shards: usize,
     starts: u64,
     step: u32,
-    is_loud: bool,
+    told: Trace,
     trace: VecDeque<String>,
     trace_hash: u64,
 }
@@ -163,7 +174,7 @@ impl<'a> World<'a> {
             shards,
             starts: 1,
             step: 0,
-            is_loud: plan.is_loud,
+            told: plan.trace,
             trace: VecDeque::new(),
             trace_hash: 0,
         })
@@ -181,9 +192,9 @@ impl<'a> World<'a> {
     }
 
     pub(crate) fn note(&mut self, line: impl FnOnce() -> String) {
-        if self.is_loud || cfg!(debug_assertions) {
+        if self.told != Trace::None {
             let line = format!("{}: {}", self.step, line());
-            if self.is_loud {
+            if self.told == Trace::Print {
                 println!("{line}");
             }
             if self.trace.len() == TRACE_STEPS {
@@ -325,7 +336,7 @@ impl<'a> World<'a> {
             published,
         };
         self.clients[at].act(&mut context);
-        if self.is_loud {
+        if self.told != Trace::None {
             let sent = self.clients[at].link.as_ref().map(|link| {
                 let sent: Vec<u8> = link.unsent.iter().skip(before).copied().collect();
                 String::from_utf8_lossy(&sent).into_owned()
@@ -372,7 +383,7 @@ impl<'a> World<'a> {
             let hash = self.trace_hash ^ u64::from(*byte);
             self.trace_hash = hash.wrapping_mul(0x0100_0000_01B3);
         }
-        if self.is_loud {
+        if self.told != Trace::None {
             let text = String::from_utf8_lossy(&received.bytes).into_owned();
             self.note(|| format!("client {at} receives {text:?}, over: {}", received.is_over));
         }
