@@ -16,7 +16,7 @@ use imd::dialect::{Ask, Context, Outcome, Settings, Step, route};
 use imd::domain::account::{Account, Profile};
 use imd::domain::chat::ChatAnswer;
 use imd::domain::command::{Command, Peer, Send, Who};
-use imd::domain::conversation::{Conversation, ConversationKind, Head, Pair};
+use imd::domain::conversation::{Conversation, ConversationKind, Head, Pair, Topic};
 use imd::domain::decide::{Numbers, Policy, decide};
 use imd::domain::desk::{Desk, SessionMemo};
 use imd::domain::ids::{
@@ -204,6 +204,7 @@ fn over_http(c: &mut Criterion, name: &str, data: &[u8]) {
                         desk: &mut desk,
                         memo: &mut memo,
                         settings: &settings,
+                        presence: &NobodyOnline,
                         now: NOW,
                         random: &mut |bytes| bytes.fill(7),
                         body: &mut body,
@@ -308,7 +309,7 @@ fn two_accounts() -> State {
         low: part(pair.low()),
         high: part(pair.high()),
     };
-    state.insert(Row::Single(pair, Some(Box::new(row))));
+    state.insert(Row::Single(pair, Topic::Messages, Some(Box::new(row))));
     state
 }
 

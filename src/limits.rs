@@ -8,7 +8,7 @@ pub const REQUEST_LINE_BYTES_MAX: usize = 64 * 1024;
 pub const HEADER_BYTES_MAX: usize = 32 * 1024;
 /// Most header fields in one request. Past it: 431.
 pub const HEADER_COUNT_MAX: usize = 100;
-/// Longest body of an API call in bytes: a 64 KiB message in which every byte is escaped as JSON allows, and room for the rest. Past it: 413.
+/// Longest body of an API call in bytes: a 64 KiB message in which every byte is escaped as JSON allows, and room for the rest. Past it the API's refusal.
 pub const API_BODY_BYTES_MAX: usize = 512 * 1024;
 /// Longest uploaded file in bytes. Past it: 413.
 pub const UPLOAD_BYTES_MAX: usize = 10 * 1024 * 1024;
@@ -226,7 +226,7 @@ pub const CONV_IMAGE_BYTES_MAX: usize = 2 * 1024;
 pub const CONV_DESCRIPTION_BYTES_MAX: usize = 4 * 1024;
 /// What the body of a `conv` call may hold besides a message.
 pub const CONV_REST_BYTES_MAX: usize = 32 * 1024;
-/// Longest body of a `conv` call that names members, in bytes: the names of a group and room for the rest. Past it: 413.
+/// Longest body of a `conv` call that names members, in bytes: the names of a group and room for the rest. Past it the API's refusal.
 pub const CONV_MEMBERS_BODY_BYTES_MAX: usize = 1024 * 1024;
 
 const _: () = assert!(
@@ -250,7 +250,7 @@ pub const RECENT_MS: i64 = 2 * 24 * 3600 * 1_000;
 pub const AGENT_LOAD_MS: i64 = 24 * 3600 * 1_000;
 /// Times that clients send are in seconds below this, and in milliseconds from it on.
 pub const EPOCH_SECONDS_BELOW: i64 = 100_000_000_000;
-/// Longest body of one of `jim`'s calls over HTTP, in bytes: its texts with every byte escaped, and room for the rest. Past it: 413.
+/// Longest body of one of `jim`'s calls over HTTP, in bytes: its texts with every byte escaped, and room for the rest. Past it the API's refusal.
 pub const JIM_BODY_BYTES_MAX: usize = 64 * 1024;
 
 const _: () = assert!(
@@ -269,7 +269,7 @@ pub const CHAT_REPEATS_MAX: u8 = 5;
 pub const CHAT_OUTSTANDING_MAX: usize = 256;
 /// How far back from the newest a page of all messages of a user may lie, in rows; past it pages are empty.
 pub const CHAT_PAGE_DEPTH_MAX: u64 = 100_000;
-/// Longest body of a `chat` call that names members, in bytes. Past it: 413.
+/// Longest body of a `chat` call that names members, in bytes. Past it the API's refusal.
 pub const CHAT_MEMBERS_BODY_BYTES_MAX: usize = 256 * 1024;
 /// When so many bytes of answers wait to be written on a connection, its next request waits too.
 pub const ANSWERS_WAITING_BYTES_MAX: usize = 256 * 1024;
@@ -277,6 +277,19 @@ pub const ANSWERS_WAITING_BYTES_MAX: usize = 256 * 1024;
 pub const CONNECTIONS_FEW: usize = 1_000;
 /// However long they have waited, with fewer commands in the writer's queue none is refused.
 pub const QUEUE_COMMANDS_MIN: usize = 64;
+
+/// Most ranges of positions in which it is remembered what was pushed to an account and may not be acknowledged yet.
+pub const PUSHED_RANGES_MAX: usize = 256;
+/// Most such ranges over the accounts of one stripe; there are [`SESSION_STRIPES`].
+pub const PUSHED_RANGES_PER_STRIPE_MAX: usize = 8_192;
+
+const _: () = assert!(PUSHED_RANGES_MAX <= PUSHED_RANGES_PER_STRIPE_MAX);
+/// Most acknowledgements of a `chat` socket that wait to be recorded; then it is not read.
+pub const CHAT_ACKNOWLEDGEMENTS_MAX: usize = 512;
+/// Most further messages of which a `chat` socket remembers where they stand, so that they are found when they are acknowledged.
+pub const CHAT_PUSHED_FURTHER_MAX: usize = 4_096;
+/// How much of a form that is too long is awaited, in bytes, before it is refused as its first fields ask.
+pub const BODY_PEEK_BYTES: usize = 16 * 1024;
 /// Pages of the database that a backup copies in one step.
 pub const BACKUP_STEP_PAGES: usize = 256;
 /// Most messages that an export reads in one snapshot, so that it holds the log back only briefly.

@@ -15,7 +15,7 @@ use crate::domain::account::{Account, ServiceRole};
 use crate::domain::conversation::{Conversation, ConversationKind};
 use crate::domain::ids::{AccountId, ConversationId};
 use crate::domain::member::Member;
-use crate::domain::message::{Dialect, Message, MessageKind};
+use crate::domain::message::{Dialect, EventKind, Message, MessageKind};
 use crate::limits::{EXPORT_NAMES_MAX, EXPORT_ROWS_MAX};
 use crate::store::{Order, Reader, Result, Snapshot, StoreError};
 
@@ -77,7 +77,9 @@ fn export_conversation(
         let conversation = found(snapshot.conversation(id)?, id)?;
         let member = found(snapshot.member(id, account.id)?, id)?;
         let with = match &conversation.kind {
-            ConversationKind::Single(pair) => names.of(snapshot, pair.other(account.id))?,
+            ConversationKind::Single(pair) | ConversationKind::Events(pair) => {
+                names.of(snapshot, pair.other(account.id))?
+            }
             ConversationKind::Group(_) => None,
         };
         Ok((conversation, member, with))
@@ -213,7 +215,7 @@ struct ConversationLine<'a> {
     left: bool,
     /// Up to which position the account has read.
     read: u64,
-    /// How many messages of others lie after that.
+    /// How many messages of others lie after that; events are never unread.
     unread: u64,
     /// The positions of the messages that follow.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -224,6 +226,12 @@ struct ConversationLine<'a> {
 #[serde(tag = "kind", rename_all = "snake_case")]
 enum About<'a> {
     Single {
+        with: u64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        with_name: Option<&'a str>,
+    },
+    /// What the two told each other as events of `chat`.
+    Events {
         with: u64,
         #[serde(skip_serializing_if = "Option::is_none")]
         with_name: Option<&'a str>,
@@ -258,6 +266,10 @@ impl<'a> ConversationLine<'a> {
                     with: pair.other(account).0,
                     with_name,
                 },
+                ConversationKind::Events(pair) => About::Events {
+                    with: pair.other(account).0,
+                    with_name,
+                },
                 ConversationKind::Group(group) => About::Group {
                     name: &group.name,
                     owner: group.owner.0,
@@ -269,7 +281,10 @@ impl<'a> ConversationLine<'a> {
             joined_at: member.joined_at.0,
             left: !member.is_active(),
             read: member.read.0,
-            unread: member.unread(conversation.head.position),
+            unread: match conversation.kind {
+                ConversationKind::Events(_) => 0,
+                _ => member.unread(conversation.head.position),
+            },
             positions: (first <= last).then_some((first, last)),
         }
     }
@@ -339,6 +354,16 @@ fn kind_name(kind: MessageKind) -> &'static str {
         MessageKind::Video => "video",
         MessageKind::File => "file",
         MessageKind::Location => "location",
+        MessageKind::Event(event) => match event {
+            EventKind::Comment => "comment",
+            EventKind::Like => "like",
+            EventKind::Relay => "relay",
+            EventKind::Share => "share",
+            EventKind::Follow => "follow",
+            EventKind::Unfollow => "unfollow",
+            EventKind::Offline => "offline",
+            EventKind::Online => "online",
+        },
         MessageKind::Other(_) => "other",
     }
 }

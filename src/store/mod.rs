@@ -130,6 +130,8 @@ pub trait Snapshot {
     fn tokens(&self, account: AccountId) -> Result<Vec<Token>>;
     /// The conversation of a pair.
     fn single(&self, pair: Pair) -> Result<Option<ConversationId>>;
+    /// The conversation that holds the events of a pair.
+    fn events(&self, pair: Pair) -> Result<Option<ConversationId>>;
     /// A conversation with its head.
     fn conversation(&self, id: ConversationId) -> Result<Option<Conversation>>;
     /// An account's part in a conversation, also after it has left.

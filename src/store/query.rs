@@ -178,6 +178,7 @@ fn view(snapshot: &dyn Snapshot, account: AccountId) -> Result<View> {
             .map_err(|failed| error = Some(failed))
             .ok()
     });
+    let rows = rows.flatten();
     let view = View::load(account, snapshot.commit()?, rows);
     error.map_or(Ok(view), Err)
 }
@@ -202,7 +203,7 @@ fn conversations(
     let memberships = snapshot.memberships(account)?;
     let active = memberships.into_iter().filter(Member::is_active);
     let mut rows = active
-        .map(|member| view_row(snapshot, member))
+        .filter_map(|member| view_row(snapshot, member).transpose())
         .collect::<Result<Vec<_>>>()?;
     let mut group_names = group_names(&rows);
     rows.retain(|row| !unread_only || row.unread() > 0);
@@ -212,7 +213,8 @@ fn conversations(
     Ok(ConversationList { rows, group_names })
 }
 
-fn view_row(snapshot: &dyn Snapshot, member: Member) -> Result<ViewRow> {
+/// `None` for a conversation that is shown to nobody.
+fn view_row(snapshot: &dyn Snapshot, member: Member) -> Result<Option<ViewRow>> {
     let conversation = conversation_of(snapshot, &member)?;
     let other = match &conversation.kind {
         ConversationKind::Single(pair) => {
@@ -221,12 +223,13 @@ fn view_row(snapshot: &dyn Snapshot, member: Member) -> Result<ViewRow> {
         ConversationKind::Group(group) => Other::Group {
             name_taken: snapshot.account_named(&group.name)?.is_some(),
         },
+        ConversationKind::Events(_) => return Ok(None),
     };
-    Ok(ViewRow {
+    Ok(Some(ViewRow {
         conversation,
         member,
         other,
-    })
+    }))
 }
 
 fn session(snapshot: &dyn Snapshot, hash: TokenHash) -> Result<Option<Session>> {
@@ -280,7 +283,7 @@ fn resolve_conversation(
             account_of(snapshot, pair.other(asker))?,
             Some(id),
         )),
-        ConversationKind::Single(_) => None,
+        ConversationKind::Single(_) | ConversationKind::Events(_) => None,
     })
 }
 

@@ -58,7 +58,8 @@ fn overview(
         if member.is_active() {
             let conversation = conversation_of(snapshot, &member)?;
             // Two accounts may be joined before either has said anything.
-            if conversation.group().is_some() || conversation.head.position.0 > 0 {
+            let is_begun = conversation.group().is_some() || conversation.head.position.0 > 0;
+            if is_begun && !conversation.is_events() {
                 parts.push((conversation, member));
             }
         }
@@ -87,7 +88,9 @@ fn overview_row(
     accounts: &mut Accounts,
 ) -> Result<OverviewRow> {
     let ids: Vec<AccountId> = match &conversation.kind {
-        ConversationKind::Single(pair) => vec![member.account, pair.other(member.account)],
+        ConversationKind::Single(pair) | ConversationKind::Events(pair) => {
+            vec![member.account, pair.other(member.account)]
+        }
         ConversationKind::Group(_) => joined(snapshot, conversation.id, members_max)?
             .iter()
             .map(|member| member.account)
@@ -201,7 +204,8 @@ fn transcript(
             }
         }
     };
-    let Some(conversation) = snapshot.conversation(id)? else {
+    let conversation = snapshot.conversation(id)?;
+    let Some(conversation) = conversation.filter(|found| !found.is_events()) else {
         return Ok(Err(Refusal::NoSuchConversation));
     };
     let member = match reader {

@@ -33,7 +33,7 @@ const PUT_TOKEN: &str = "
 
 const END_TOKEN: &str = "DELETE FROM token WHERE hash = ?1";
 
-const PUT_SINGLE: &str = "INSERT INTO conversation (id, created_at, low, high) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (id) DO NOTHING";
+const PUT_SINGLE: &str = "INSERT INTO conversation (id, created_at, low, high, events) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (id) DO NOTHING";
 
 const PUT_GROUP: &str = "
     INSERT INTO conversation (id, created_at, owner, name, image, description, jim_name, member_count, next_slot)
@@ -258,12 +258,13 @@ fn put_token(transaction: &Transaction<'_>, hash: TokenHash, token: Option<&Toke
 fn put_conversation(transaction: &Transaction<'_>, conversation: &Conversation) -> Result<()> {
     let (id, created_at) = (int(conversation.id.0), conversation.created_at.0);
     match &conversation.kind {
-        ConversationKind::Single(pair) => {
+        ConversationKind::Single(pair) | ConversationKind::Events(pair) => {
             transaction.prepare_cached(PUT_SINGLE)?.execute(params![
                 id,
                 created_at,
                 int(pair.low().0),
-                int(pair.high().0)
+                int(pair.high().0),
+                conversation.is_events()
             ])?
         }
         ConversationKind::Group(group) => {
