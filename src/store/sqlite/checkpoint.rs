@@ -19,9 +19,14 @@ const LOG_PAGES: &str = "PRAGMA wal_checkpoint(NOOP)";
 const MOVE_PAGES: &str = "PRAGMA wal_checkpoint(PASSIVE)";
 const START_ANEW: &str = "PRAGMA wal_checkpoint(RESTART)";
 
+/// So many messages count as a commit more.
+const LOOK_MESSAGES: usize = 64;
+
 /// At how many pages of the log what is done. Tests choose small numbers.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Thresholds {
+    /// The log is looked at after so many commits, or that many times [`LOOK_MESSAGES`] messages.
+    pub(super) commits: usize,
     /// See [`WAL_CHECKPOINT_PAGES`].
     pub(super) checkpoint: usize,
     /// See [`WAL_LEFT_PAGES_MAX`].
@@ -35,6 +40,7 @@ pub(super) struct Thresholds {
 impl Default for Thresholds {
     fn default() -> Thresholds {
         Thresholds {
+            commits: 16,
             checkpoint: WAL_CHECKPOINT_PAGES,
             left_max: WAL_LEFT_PAGES_MAX,
             restart: WAL_RESTART_PAGES,
@@ -52,6 +58,8 @@ pub(super) struct Checkpointer {
     /// Held by whoever moves pages.
     moving: Arc<Mutex<()>>,
     thresholds: Thresholds,
+    /// Since the log was looked at.
+    commits: usize,
 }
 
 impl Checkpointer {
@@ -72,17 +80,24 @@ impl Checkpointer {
             thread: Some(thread),
             moving,
             thresholds,
+            commits: 0,
         })
     }
 
-    /// Called after each commit by the connection that made it. Readers hold `gate` while they have a snapshot open. What cannot be done
-    /// is done after another commit.
-    pub(super) fn committed(&self, connection: &Connection, gate: &RwLock<()>) {
+    /// Called after each commit by the connection that made it, with the number of its messages. Readers hold `gate` while they have a
+    /// snapshot open. What cannot be done is done after another commit.
+    pub(super) fn committed(&mut self, connection: &Connection, gate: &RwLock<()>, messages: usize) {
+        self.commits += 1 + messages / LOOK_MESSAGES;
+        if self.commits < self.thresholds.commits {
+            return;
+        }
+        self.commits = 0;
         let Thresholds {
             checkpoint,
             left_max,
             restart,
             max,
+            ..
         } = self.thresholds;
         let Ok((pages, moved)) = log_pages(connection) else {
             return;
