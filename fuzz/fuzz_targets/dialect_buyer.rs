@@ -168,6 +168,7 @@ impl Script<'_> {
                 position: Position(1),
                 own: 0,
             }),
+            instead: (self.byte() % 4 == 3).then_some((3, 2)),
         }))
     }
 

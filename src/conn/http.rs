@@ -15,6 +15,9 @@ use crate::proto::http::target::decode_path;
 use crate::proto::ws::extension::Policy;
 use crate::proto::ws::handshake;
 
+/// The header fields beyond the usual that pages may read.
+const EXPOSED: &str = "X-Msg-Id, X-Conv-Id, X-Page-No, X-Page-Size";
+
 /// What an operator has settled for HTTP.
 #[derive(Clone, Debug)]
 pub struct HttpSettings {
@@ -552,7 +555,7 @@ fn write(response: Response<'_>, result: CallResult, answer: &Answer, side: &mut
     let mut headers = response.headers.to_vec();
     if let Some(origin) = &answer.allow_origin {
         headers.push(("Access-Control-Allow-Origin", origin));
-        headers.push(("Access-Control-Expose-Headers", "X-Msg-Id, X-Conv-Id"));
+        headers.push(("Access-Control-Expose-Headers", EXPOSED));
         headers.push(("Vary", "Origin"));
     }
     let mut response = Response {

@@ -6,6 +6,7 @@ mod group;
 mod recall;
 mod service;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::domain::account::{Account, Profile, check_name};
@@ -230,12 +231,7 @@ impl Deciding<'_> {
                 }
                 Reply::Done
             }
-            (Command::ReadAll { marks, .. }, Facts::Parts(parts)) => {
-                for ((_, mark), (conversation, member)) in marks.iter().zip(parts) {
-                    self.read(*mark, conversation, member)?;
-                }
-                Reply::Done
-            }
+            (Command::ReadAll { marks, .. }, Facts::Parts(parts)) => self.read_all(marks, parts)?,
             (Command::SetCard { nick, avatar, .. }, Facts::Profile(named)) => {
                 self.set_card(named, nick, avatar)?
             }
@@ -379,10 +375,7 @@ impl Deciding<'_> {
                 recipient,
                 prior,
             } => {
-                let conversation = conversation.ok_or(Refusal::NoSuchConversation)?;
-                let member = member
-                    .filter(Member::is_active)
-                    .ok_or(Refusal::NotAMember)?;
+                // Whoever has left since is told all the same what became of the message.
                 if let Some(message) = prior {
                     return Ok(Reply::Sent {
                         message,
@@ -390,6 +383,10 @@ impl Deciding<'_> {
                         recipient: recipient.map(|recipient| recipient.0.id),
                     });
                 }
+                let conversation = conversation.ok_or(Refusal::NoSuchConversation)?;
+                let member = member
+                    .filter(Member::is_active)
+                    .ok_or(Refusal::NotAMember)?;
                 Ok(self.append(
                     send,
                     sender,
@@ -506,6 +503,23 @@ impl Deciding<'_> {
                 Audience::One(member.account),
                 Event::Read { member, cleared },
             );
+        }
+        Ok(Reply::Done)
+    }
+
+    /// Reads several conversations. One that is named again stands as it was left.
+    fn read_all(
+        &mut self,
+        marks: &[(ConversationId, ReadMark)],
+        parts: Vec<(Option<Conversation>, Option<Member>)>,
+    ) -> Result<Reply, Refusal> {
+        let mut read: HashMap<ConversationId, Member> = HashMap::new();
+        for ((id, mark), (conversation, member)) in marks.iter().zip(parts) {
+            let effects = self.effects.len();
+            self.read(*mark, conversation, read.get(id).cloned().or(member))?;
+            if let Some(Effect::Member(member)) = self.effects.get(effects) {
+                read.insert(*id, member.clone());
+            }
         }
         Ok(Reply::Done)
     }

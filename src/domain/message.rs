@@ -42,18 +42,21 @@ impl Message {
 
     /// How many bytes it takes at most in an answer, as JSON or in a script.
     pub fn answer_bytes_max(&self) -> usize {
-        let escaped = |text: &str| -> usize {
-            let byte = |byte: u8| match byte {
-                b'"' | b'\\' => 2,
-                0..0x20 => 6,
-                // U+2028 and U+2029 are three bytes, and six when they are escaped in scripts.
-                0xE2 => 4,
-                _ => 1,
-            };
-            text.bytes().map(byte).sum()
-        };
+        let escaped = escaped_bytes_max;
         escaped(&self.body) + self.attributes.as_deref().map_or(0, escaped) + ANSWER_ROW_BYTES_MAX
     }
+}
+
+/// What a text takes in an answer, in bytes.
+pub fn escaped_bytes_max(text: &str) -> usize {
+    let byte = |byte: u8| match byte {
+        b'"' | b'\\' => 2,
+        0..0x20 => 6,
+        // U+2028 and U+2029 are three bytes, and six when they are escaped in scripts.
+        0xE2 => 4,
+        _ => 1,
+    };
+    text.bytes().map(byte).sum()
 }
 
 /// The four chat APIs.

@@ -31,6 +31,8 @@ pub(super) enum Next {
     Session(Task),
     /// With what was asked: show it.
     Shown,
+    /// With a page: show it, whole.
+    Page,
     /// With an id: show it.
     Reserved,
     /// With a conversation and a member: read it all.
@@ -122,8 +124,11 @@ fn begin(task: Task, caller: Caller, context: &mut Context<'_>) -> Step {
         return refuse(Refused::NotYours, context);
     }
     match task.what {
+        What::Ask(query @ (ChatQuery::Everything { .. } | ChatQuery::Team { .. })) => {
+            ask(query, Next::Page)
+        }
         What::Ask(query) => ask(query, Next::Shown),
-        What::Between(query) => ask(asked_by(query, caller), Next::Shown),
+        What::Between(query) => ask(asked_by(query, caller), Next::Page),
         What::ReserveId => wait(Ask::Submit(Command::ReserveId), Next::Reserved),
         What::ReadRow(row) => ask(part(row), Next::Read(caller)),
         What::ArrangeRow(row, arrangement) => ask(part(row), Next::Arrange(caller, arrangement)),
@@ -197,9 +202,18 @@ pub(super) fn resume(next: Next, outcome: Outcome, context: &mut Context<'_>) ->
 fn answered(next: Next, answer: ChatAnswer, context: &mut Context<'_>) -> Step {
     match (next, answer) {
         (Next::Shown, ChatAnswer::Rows(Some(rows))) => {
-            encode::put_rows(context.body, context.presence, &rows)
+            encode::put_rows(context.body, context.presence, &rows);
         }
-        (Next::Shown, ChatAnswer::Rows(None)) => return refuse(Refused::NotFound, context),
+        (Next::Page, ChatAnswer::Rows(Some(rows))) => {
+            if !encode::put_rows(context.body, context.presence, &rows) {
+                // A shorter page would say that it is the last one.
+                context.body.clear();
+                return refuse(Refused::TooMany, context);
+            }
+        }
+        (Next::Shown | Next::Page, ChatAnswer::Rows(None)) => {
+            return refuse(Refused::NotFound, context);
+        }
         (Next::Shown, ChatAnswer::Count(count)) => put_one(context, "count", count),
         (Next::Shown, ChatAnswer::List(rows)) => {
             encode::put_conversations(context.body, context.settings, &rows)

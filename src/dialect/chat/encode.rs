@@ -299,12 +299,13 @@ pub(super) fn put_waiting(out: &mut Vec<u8>, count: u64, to: AccountId, now: Tim
     frame.put(out);
 }
 
-/// Messages, as many as an answer can hold.
-pub(super) fn put_rows(out: &mut Vec<u8>, presence: &dyn Presence, rows: &[ChatRow]) {
-    put_list(out, rows, |out, row| put_row(out, presence, row));
+/// Messages, as many as an answer can hold; whether those are all.
+pub(super) fn put_rows(out: &mut Vec<u8>, presence: &dyn Presence, rows: &[ChatRow]) -> bool {
+    put_list(out, rows, |out, row| put_row(out, presence, row))
 }
 
-fn put_list<T>(out: &mut Vec<u8>, rows: &[T], mut put: impl FnMut(&mut Vec<u8>, &T)) {
+fn put_list<T>(out: &mut Vec<u8>, rows: &[T], mut put: impl FnMut(&mut Vec<u8>, &T)) -> bool {
+    let mut are_all = true;
     out.push(b'[');
     for (place, row) in rows.iter().enumerate() {
         let start = out.len();
@@ -314,10 +315,12 @@ fn put_list<T>(out: &mut Vec<u8>, rows: &[T], mut put: impl FnMut(&mut Vec<u8>, 
         put(out, row);
         if out.len() > ANSWER_BYTES_MAX && place > 0 {
             out.truncate(start);
+            are_all = false;
             break;
         }
     }
     out.push(b']');
+    are_all
 }
 
 fn put_row(out: &mut Vec<u8>, presence: &dyn Presence, row: &ChatRow) {

@@ -18,7 +18,8 @@ use crate::limits::{
 use crate::store::query::unread::oldest_from_others;
 use crate::store::{Order, Result, Snapshot};
 
-/// The answer to `query` as `snapshot` shows it. Rows whose bodies would take more than [`ANSWER_BYTES_MAX`] together are left out.
+/// The answer to `query` as `snapshot` shows it. Rows whose bodies would take more than [`ANSWER_BYTES_MAX`] together are left out; of a page
+/// all but the first of them, so that whoever writes it sees that it does not fit.
 pub(super) fn answer(snapshot: &dyn Snapshot, query: &ChatQuery) -> Result<ChatAnswer> {
     Ok(match query {
         ChatQuery::Undelivered { account, rows_max } => {
@@ -281,7 +282,7 @@ fn one_page(snapshot: &dyn Snapshot, part: &Part, page: u64, size: usize) -> Res
         Order::NewestFirst,
         rows as usize,
     )?;
-    messages.truncate(count_by_bodies(&messages));
+    messages.truncate(count_by_bodies(&messages) + 1);
     Ok(messages
         .into_iter()
         .map(|message| part.row(message))
@@ -327,10 +328,10 @@ fn everything(
         if let Some(message) = source.chunk.pop() {
             if passed >= skipped {
                 bytes += message.body.len();
+                rows.push(source.part.row(message));
                 if bytes > ANSWER_BYTES_MAX {
                     break;
                 }
-                rows.push(source.part.row(message));
             }
             passed += 1;
         }

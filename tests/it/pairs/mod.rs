@@ -6,6 +6,7 @@
 mod crowd;
 mod drivers;
 mod groups;
+mod history;
 mod kinds;
 mod party;
 mod walk;

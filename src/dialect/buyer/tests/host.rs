@@ -429,6 +429,7 @@ impl Host {
                 .collect(),
             messages,
             mark,
+            instead: None,
         }))
     }
 

@@ -296,12 +296,10 @@ impl Play {
                 let Some((account, ..)) = marks.peek().copied().copied() else {
                     return;
                 };
-                let mut own: Vec<(ConversationId, ReadMark)> = marks
+                let own: Vec<(ConversationId, ReadMark)> = marks
                     .filter(|(other, ..)| *other == account)
                     .map(|(_, conversation, mark)| (*conversation, *mark))
                     .collect();
-                own.sort_by_key(|(conversation, _)| *conversation);
-                own.dedup_by_key(|(conversation, _)| *conversation);
                 world.submit(
                     1,
                     Command::ReadAll {
