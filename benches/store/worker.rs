@@ -12,6 +12,7 @@ use imd::domain::command::Effect;
 use imd::domain::ids::CommitNumber;
 use imd::store::sqlite::{Durability, SqliteStore};
 use imd::store::{Order, Store};
+use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 
 use crate::bare::BareLog;
@@ -57,14 +58,14 @@ pub fn run(variant: Variant, directory: &Path, options: &Options) -> Result<()> 
         let line = line?;
         match line.split_once(' ').unwrap_or((&line, "")) {
             ("messages", count) => {
-                let nanos = append(
+                let took = append(
                     &mut log,
                     &mut world,
                     count.parse()?,
                     options,
                     &mut latencies,
                 )?;
-                answer(&json!({"nanos": nanos}))?;
+                answer(&took)?;
             }
             ("report", _) => answer(&json!({
                 "commit": commits(&log),
@@ -122,27 +123,35 @@ fn open(variant: Variant, directory: &Path, world: &World, durability: Durabilit
     Ok(Log::Store(store, newest))
 }
 
-/// Commits `messages` more and gives the nanoseconds that the commits took; making the effects does not count.
+/// Commits `messages` more and gives the nanoseconds that the commits took, and those of them in which a processor was at it; making the
+/// effects does not count.
 fn append(
     log: &mut Log,
     world: &mut World,
     messages: usize,
     options: &Options,
     latencies: &mut Histogram<u64>,
-) -> Result<u64> {
-    let mut nanos = 0;
+) -> Result<Value> {
+    let (mut nanos, mut busy_nanos) = (0, 0);
     let mut left = messages;
     while left > 0 {
         let count = left.min(options.batch);
         left -= count;
         let effects = world.commit(count);
-        let started = Instant::now();
+        let (started, busy_before) = (Instant::now(), busy());
         log.commit(&effects)?;
+        busy_nanos += busy() - busy_before;
         let took = started.elapsed().as_nanos() as u64;
         latencies.saturating_record(took);
         nanos += took;
     }
-    Ok(nanos)
+    Ok(json!({"nanos": nanos, "busy_nanos": busy_nanos}))
+}
+
+/// Nanoseconds of a processor that this thread has had.
+fn busy() -> u64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
 fn commits(log: &Log) -> u64 {
