@@ -329,6 +329,13 @@ pub const BACKUP_STEP_PAGES: usize = 256;
 pub const EXPORT_ROWS_MAX: usize = 100;
 /// Most accounts whose names an export keeps in memory.
 pub const EXPORT_NAMES_MAX: usize = 10_000;
+
+const _: () = assert!(WAL_CHECKPOINT_PAGES * 8 * 1024 <= WAL_BYTES_MAX);
+
+// Options
+
+/// Most entries of an option that takes a list (`--listen`, `--app-key`, `--cors-origin`).
+pub const OPTION_ENTRIES_MAX: usize = 256;
 /// So many messages in memory are folded into runs of the store together.
 pub const FOLD_MESSAGES: usize = 65_536;
 /// So many bytes of changed member rows are folded together, if they come before the messages.
@@ -349,10 +356,3 @@ pub const WAL_RESTART_PAGES: usize = 3_072;
 pub const WAL_PAGES_MAX: usize = 8_192;
 /// How long the writer waits for open snapshots before it lets the write-ahead log grow on, in milliseconds.
 pub const WAL_RESTART_WAIT_MS_MAX: u64 = 20;
-
-const _: () = assert!(WAL_CHECKPOINT_PAGES * 8 * 1024 <= WAL_BYTES_MAX);
-
-// Options
-
-/// Most entries of an option that takes a list (`--listen`, `--app-key`, `--cors-origin`).
-pub const OPTION_ENTRIES_MAX: usize = 256;

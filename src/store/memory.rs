@@ -410,8 +410,8 @@ impl Snapshot for State {
         client_id: &str,
     ) -> Result<Option<Arc<Message>>> {
         let used = self.uses(sender, origin, client_id);
-        let found = used
-            .map(|conversation| self.message_named(sender, conversation, origin, client_id));
+        let found =
+            used.map(|conversation| self.message_named(sender, conversation, origin, client_id));
         let found = found.collect::<Result<Vec<_>>>()?;
         Ok(found.into_iter().flatten().max_by_key(|message| message.id))
     }

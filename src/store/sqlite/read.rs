@@ -230,7 +230,14 @@ impl SqliteSnapshot<'_> {
         for run in self.lists()? {
             let high = entries.last().map_or(high, |oldest| oldest.place - 1);
             let list = conversation.0;
-            run::newest_first(self.connection, *run, list, low..=high, rows_max, &mut entries)?;
+            run::newest_first(
+                self.connection,
+                *run,
+                list,
+                low..=high,
+                rows_max,
+                &mut entries,
+            )?;
             if is_whole(&entries) {
                 break;
             }
@@ -260,7 +267,9 @@ impl SqliteSnapshot<'_> {
         let mut messages = Vec::with_capacity(entries.size_hint().0);
         for entry in entries {
             let found = find.query_row([int(entry.message)], message).optional()?;
-            messages.push(found.ok_or_else(|| damaged("a list names a message that is not in the log"))?);
+            messages.push(
+                found.ok_or_else(|| damaged("a list names a message that is not in the log"))?,
+            );
         }
         Ok(messages)
     }
@@ -349,7 +358,9 @@ impl Snapshot for SqliteSnapshot<'_> {
 
     fn memberships(&self, account: AccountId) -> Result<Vec<Member>> {
         let folded = self.all(MEMBERSHIPS, [int(account.0)], member)?;
-        let folded = folded.into_iter().map(|member| (member.conversation, member));
+        let folded = folded
+            .into_iter()
+            .map(|member| (member.conversation, member));
         let mut memberships: BTreeMap<ConversationId, Member> = folded.collect();
         self.view.memberships(account, &mut memberships)?;
         Ok(memberships.into_values().collect())

@@ -137,7 +137,9 @@ impl<'a> Batch<'a> {
 
     /// Whether it changes messages in a log whose newest is `newest`.
     pub(super) fn has_changes(&self, newest: MessageId) -> bool {
-        self.messages.first().is_some_and(|first| first.id <= newest)
+        self.messages
+            .first()
+            .is_some_and(|first| first.id <= newest)
     }
 
     /// Stores the rows as commit `number` in a log whose newest message is `newest`. What the tail is to get replaces what is in
@@ -175,7 +177,9 @@ impl<'a> Batch<'a> {
             let mut reserve = transaction.prepare_cached(RESERVE_ID)?;
             reserve.execute([int(id.0)])?;
         }
-        let after = self.messages.partition_point(|message| message.id <= newest);
+        let after = self
+            .messages
+            .partition_point(|message| message.id <= newest);
         let (changed, new) = self.messages.split_at(after);
         for message in changed {
             change_message(transaction, message)?;
