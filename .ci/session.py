@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Types the session of the README against a running server and holds its answers to those in the README.
+"""Types the sessions of the README that are marked as such against a running server and holds its answers to those in the README.
 
 usage: .ci/session.py URL [--rewrite]
 
-URL is where the server listens and stands in for the one in the README; the server has no accounts yet. Tokens, times and
-names of files differ from run to run: they are compared by their form, and where the README uses one again, the one that
+URL is where the server listens and stands in for the one in the README; the server has no accounts yet. Tokens, times, ids
+and names of files differ from run to run: they are compared by their form, and where the README uses one again, the one that
 the server gave is used. With --rewrite the README gets the answers of this run instead.
 """
 
@@ -20,6 +20,8 @@ SESSION = re.compile(r"(?<=<!-- session -->\n```console\n).*?(?=^```$)", re.MULT
 VARYING = re.compile(
     r"\b\d{17}[0-9a-z]{13}\b"  # an upload's name
     r"|\b[0-9a-z]{25}\b"  # a token
+    r"|\bc[0-9a-f]{16}\b"  # a conversation's id
+    r"|\b\d{13,16}\b"  # a message's id, or a time in milliseconds
     r"|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
 )
 COMMAND_SECONDS_MAX = 30
@@ -33,17 +35,11 @@ def steps(session: str):
         yield "\n".join(lines[:end]), "\n".join(lines[end:])
 
 
-def main() -> int:
-    url, *options = sys.argv[1:]
-    readme = README.read_text()
-    session = SESSION.search(readme)
-    if session is None:
-        sys.exit("README.md has no session")
-    given = {}
+def type_in(session: str, url: str, given: dict, rewrite: bool):
+    """Types a session and returns it with the answers of this run. What differs between the runs is kept in `given`."""
     assignments = []
-    transcript = []
     with tempfile.TemporaryDirectory() as work_dir:
-        for command, expected in steps(session[0]):
+        for command, expected in steps(session):
             for ours, theirs in given.items():
                 command = command.replace(ours, theirs)
             typed = "\n".join([*assignments, command]).replace(README_URL, url)
@@ -60,14 +56,31 @@ def main() -> int:
             actual = run.stdout.replace("\r", "").replace(url, README_URL).rstrip("\n")
             if run.returncode != 0:
                 sys.exit(f"$ {command}\nexit code {run.returncode}\n{run.stderr}")
-            if VARYING.sub("*", actual) != VARYING.sub("*", expected):
-                if "--rewrite" not in options:
-                    sys.exit(f"$ {command}\nREADME: {expected}\nserver: {actual}")
+            if VARYING.sub("*", actual) != VARYING.sub("*", expected) and not rewrite:
+                sys.exit(f"$ {command}\nREADME: {expected}\nserver: {actual}")
             given.update(zip(VARYING.findall(expected), VARYING.findall(actual)))
-            transcript.append(f"$ {command}\n{actual}".rstrip() + "\n")
-    if "--rewrite" in options:
-        README.write_text(readme[: session.start()] + "".join(transcript) + readme[session.end() :])
-    print(f"{len(transcript)} commands of the README print what it says")
+            yield f"$ {command}\n{actual}".rstrip() + "\n"
+
+
+def main() -> int:
+    url, *options = sys.argv[1:]
+    rewrite = "--rewrite" in options
+    readme = README.read_text()
+    given = {}
+    commands = 0
+
+    def retype(session: re.Match) -> str:
+        nonlocal commands
+        transcript = list(type_in(session[0], url, given, rewrite))
+        commands += len(transcript)
+        return "".join(transcript)
+
+    rewritten, sessions = SESSION.subn(retype, readme)
+    if sessions == 0:
+        sys.exit("README.md has no session")
+    if rewrite:
+        README.write_text(rewritten)
+    print(f"{commands} commands in {sessions} sessions of the README print what it says")
     return 0
 
 

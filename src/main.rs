@@ -1,5 +1,7 @@
-//! The `imd` binary: configuration, start, a signal, exit code. The only place that prints.
+//! The `imd` binary: configuration, start, a signal, exit code; or a task on a data directory. The only place that prints.
 
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -7,16 +9,19 @@ use crossbeam_channel::{Receiver, bounded, select};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use imd::config::{self, Config, EXIT_FAILURE, EXIT_MISCONFIGURED, LogLevel, Outcome};
+use imd::config::{self, Config, EXIT_FAILURE, EXIT_MISCONFIGURED, LogLevel, Outcome, Task};
 use imd::runtime::server::Server;
 use imd::runtime::shared::Log;
+use imd::store::export::{ExportError, export};
+use imd::store::sqlite::{backup, check, guest};
 
 fn main() -> ExitCode {
     let parsed = config::parse(std::env::args_os().skip(1), std::env::vars_os(), |path| {
         std::fs::read_to_string(path)
     });
     match parsed {
-        Ok(Outcome::Run(config)) => run(&config),
+        Ok(Outcome::Run(config)) => end(serve(&config)),
+        Ok(Outcome::Do(task)) => run_task(&task),
         Ok(Outcome::Show(text)) => {
             println!("{}", text.trim_end());
             ExitCode::SUCCESS
@@ -28,14 +33,71 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(config: &Config) -> ExitCode {
-    match serve(config) {
+fn end(result: Result<(), String>) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("imd: {error}");
             ExitCode::from(EXIT_FAILURE)
         }
     }
+}
+
+fn run_task(task: &Task) -> ExitCode {
+    let (Task::Check { data } | Task::Backup { data, .. } | Task::Export { data, .. }) = task;
+    if !guest::is_data_directory(data) {
+        let shown = data.display();
+        eprintln!("imd: --data: {shown} is not a data directory: it holds no imd.sqlite");
+        return ExitCode::from(EXIT_MISCONFIGURED);
+    }
+    end(match task {
+        Task::Check { data } => check_store(data),
+        Task::Backup { data, to } => back_up(data, to),
+        Task::Export { data, account } => export_account(data, account),
+    })
+}
+
+/// Prints each fault on a line.
+fn check_store(data: &Path) -> Result<(), String> {
+    let report = check::check(data).map_err(|error| error.to_string())?;
+    for fault in &report.faults {
+        println!("{fault}");
+    }
+    let counts = format!(
+        "{} messages, {} conversations, {} accounts",
+        report.messages, report.conversations, report.accounts
+    );
+    if report.is_whole() {
+        println!("no faults in {counts}");
+        return Ok(());
+    }
+    if report.faults_unnamed > 0 {
+        println!("… and {} more", report.faults_unnamed);
+    }
+    let faults = report.faults.len() as u64 + report.faults_unnamed;
+    Err(format!("{faults} faults in {counts}"))
+}
+
+fn back_up(data: &Path, to: &Path) -> Result<(), String> {
+    let copied = backup::backup(data, to).map_err(|error| error.to_string())?;
+    let (to, bytes, commit) = (to.display(), copied.bytes, copied.commit);
+    println!("{to}: {bytes} bytes, all up to commit {commit}");
+    let uploads = data.join("uploads");
+    if uploads.is_dir() {
+        println!("copy {} as files now", uploads.display());
+    }
+    Ok(())
+}
+
+fn export_account(data: &Path, account: &str) -> Result<(), String> {
+    let mut reader = guest::reader(data).map_err(|error| error.to_string())?;
+    let mut out = BufWriter::new(io::stdout().lock());
+    let exported = export(&mut *reader, account, &mut out).and_then(|()| Ok(out.flush()?));
+    exported.map_err(|error| match error {
+        ExportError::NoSuchAccount => format!("--account: no account is called {account:?}"),
+        ExportError::Store(error) => error.to_string(),
+        ExportError::Output(error) => format!("cannot write to standard output: {error}"),
+    })
 }
 
 fn serve(config: &Config) -> Result<(), String> {

@@ -14,6 +14,7 @@ use imd::domain::ids::{
 };
 use imd::domain::member::{Member, ReadMark};
 use imd::domain::message::{Dialect, Message, MessageKind};
+use imd::domain::presence::NobodyOnline;
 use imd::domain::query::{Answer, ConversationList, MessagePage, Query, Session};
 use imd::domain::token::{Token, TokenHash};
 use imd::domain::view::{Other, View, ViewRow, group_names};
@@ -107,7 +108,9 @@ impl Script<'_> {
     fn row(&mut self) -> ViewRow {
         let conversation = self.conversation();
         let other = match &conversation.kind {
-            ConversationKind::Single(_) => Other::Account(self.account(SHOP)),
+            ConversationKind::Single(_) | ConversationKind::Events(_) => {
+                Other::Account(self.account(SHOP))
+            }
             ConversationKind::Group(_) => Other::Group {
                 name_taken: self.byte() % 2 == 1,
             },
@@ -165,6 +168,7 @@ impl Script<'_> {
                 position: Position(1),
                 own: 0,
             }),
+            instead: (self.byte() % 4 == 3).then_some((3, 2)),
         }))
     }
 
@@ -269,6 +273,7 @@ impl<'a> Server<'a> {
             desk: &mut self.desk,
             memo: &mut self.memo,
             settings: &self.settings,
+            presence: &NobodyOnline,
             now: NOW,
             random: &mut |bytes| bytes.fill(7),
             body,

@@ -57,18 +57,22 @@ fn answer(ask: Ask, stored: &mut u64) -> Outcome {
             });
             Outcome::Answer(Answer::Resolved(found))
         }
-        Ask::Query(Query::Chat(ChatQuery::UndeliveredCount(_))) => {
-            Outcome::Answer(Answer::Chat(Box::new(ChatAnswer::Count(4))))
-        }
-        Ask::Query(Query::Chat(_)) => {
-            let rows = (1..5).map(|position| ChatRow {
+        Ask::Query(Query::Chat(query)) => {
+            let row = |position| ChatRow {
                 message: Arc::new(message(position)),
                 recipient: Some(AccountId(2)),
+                receiver: AccountId(2),
                 is_acknowledged: false,
                 is_read: false,
-            });
-            let rows = ChatAnswer::Rows(Some(rows.collect()));
-            Outcome::Answer(Answer::Chat(Box::new(rows)))
+            };
+            let answer = match query {
+                ChatQuery::Waiting { .. } => ChatAnswer::Waiting {
+                    pushed: (1..3).map(row).collect(),
+                    others: vec![(ConversationId(1), 3..=6)],
+                },
+                _ => ChatAnswer::Rows(Some((1..5).map(row).collect())),
+            };
+            Outcome::Answer(Answer::Chat(Box::new(answer)))
         }
         Ask::Submit(Command::Send(send)) => {
             assert_eq!(send.from, AccountId(2));

@@ -7,6 +7,7 @@ use imd::domain::command::{Command, Refusal, Reply};
 use imd::domain::decide::Policy;
 use imd::domain::desk::{Desk, SessionMemo};
 use imd::domain::ids::TimeMs;
+use imd::domain::presence::NobodyOnline;
 use imd::domain::query::{Answer, Query};
 use imd::proto::http::request::{Decoder, Event, Limits, Request};
 use imd::proto::http::target::decode_path;
@@ -70,6 +71,7 @@ impl Server {
             desk: &mut self.desk,
             memo: &mut self.memo,
             settings: &self.settings,
+            presence: &NobodyOnline,
             now: NOW,
             random: &mut |bytes| bytes.fill(7),
             body,

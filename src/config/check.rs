@@ -130,6 +130,17 @@ fn listen(given: &Given, auth: &Auth, insecure: bool) -> Result<Vec<SocketAddr>,
     Ok(addresses)
 }
 
+/// The directory that a task works on.
+pub(super) fn data_directory(given: &Given) -> Result<PathBuf, ConfigError> {
+    match storage(given)? {
+        Storage::Directory(directory) => Ok(directory),
+        Storage::Memory => Err(ConfigError::new(
+            given.place("memory"),
+            "keeps nothing in a directory; give --data DIR and leave it out",
+        )),
+    }
+}
+
 fn storage(given: &Given) -> Result<Storage, ConfigError> {
     let directory = given.path("data")?;
     match (given.switch("memory")?, given.find("data").1) {

@@ -7,14 +7,15 @@
 //!   [`reference()`] come from it.
 //! - `sources`: collects what each source gives. A flag goes before the environment, the environment before the file; of
 //!   a list, the highest source that gives one gives it all. Names that are not in the table are errors.
+//! - `tasks`: the table of subcommands, which do something else than to serve.
 //! - `check`: reads each value and holds those together that depend on each other; `syntax` is how single values are written.
 //! - `types`: [`Config`] and what it is made of.
 //!
 //! To add an option, add it to the table, to [`Config`] and to `check`; the tests walk the table.
 //!
 //! # Exit codes
-//! - 0: stopped by a signal after a clean shutdown (or a text was asked for).
-//! - 1 ([`EXIT_FAILURE`]): failure while starting or serving.
+//! - 0: stopped by a signal after a clean shutdown, or the task is done and found no fault (or a text was asked for).
+//! - 1 ([`EXIT_FAILURE`]): failure while starting, serving or at a task, or faults were found.
 //! - 2 ([`EXIT_MISCONFIGURED`]): wrong configuration.
 
 use std::ffi::OsString;
@@ -26,16 +27,18 @@ mod check;
 mod options;
 mod sources;
 mod syntax;
+mod tasks;
 #[cfg(test)]
 mod tests;
 mod types;
 
 pub use options::reference;
+pub use tasks::Task;
 pub use types::{AppKey, Auth, Config, CorsOrigins, Durability, LogLevel, Secret, Storage};
 
-use sources::Given;
+use sources::{Given, Typed};
 
-/// Exit code for a failure while starting or serving.
+/// Exit code for a failure while starting, serving or at a task, and for faults that were found.
 pub const EXIT_FAILURE: u8 = 1;
 /// Exit code for a wrong configuration.
 pub const EXIT_MISCONFIGURED: u8 = 2;
@@ -45,6 +48,8 @@ pub const EXIT_MISCONFIGURED: u8 = 2;
 pub enum Outcome {
     /// To serve with this configuration.
     Run(Box<Config>),
+    /// To do this instead.
+    Do(Task),
     /// To print this text (`--help`, `--version`) on standard output and end with 0.
     Show(String),
 }
@@ -61,9 +66,10 @@ pub fn parse(
     env: impl IntoIterator<Item = (OsString, OsString)>,
     read_file: impl Fn(&Path) -> io::Result<String>,
 ) -> Result<Outcome, ConfigError> {
-    let flags = match sources::from_flags(args)? {
-        Ok(flags) => flags,
-        Err(text) => return Ok(Outcome::Show(text)),
+    let (flags, task) = match sources::from_flags(args)? {
+        Typed::Text(text) => return Ok(Outcome::Show(text)),
+        Typed::Server(flags) => (flags, None),
+        Typed::Task(task, flags, own) => (flags, Some((task, own))),
     };
     let given = flags.or(sources::from_env(env)?);
     let file = match given.find("config").1 {
@@ -77,8 +83,11 @@ pub fn parse(
         }
         None => Given::nothing(),
     };
-    let config = check::check(&given.or(file))?;
-    Ok(Outcome::Run(Box::new(config)))
+    let given = given.or(file);
+    match task {
+        Some((task, own)) => Ok(Outcome::Do(task.read(&given, own)?)),
+        None => Ok(Outcome::Run(Box::new(check::check(&given)?))),
+    }
 }
 
 impl Default for Config {

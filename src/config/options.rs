@@ -7,6 +7,7 @@ use std::thread;
 use clap::{Arg, ArgAction, Command, value_parser};
 
 use super::syntax::{parse_bytes, parse_count, parse_seconds, show_bytes, show_seconds};
+use super::tasks::{Entry, TASKS};
 use crate::limits;
 
 /// One option: everything about it but what its value does, which stands in `check`.
@@ -45,7 +46,7 @@ pub(super) enum Kind {
     },
     /// A path, which need not be UTF-8.
     Path { default: &'static str },
-    /// The path of the configuration file, which the file cannot name itself.
+    /// The path of a file, without a default. Where it is the configuration file, that cannot name itself.
     File,
     /// A text with a syntax of its own.
     Text { default: Option<&'static str> },
@@ -407,7 +408,7 @@ in the file (shards = 4, lists as [\"a\", \"b\"]). A flag goes before the enviro
 
 SIZE is in bytes, or with k or KiB, m or MiB. TIME is in seconds, or with s, m, h or d.
 
-Exit codes: 0 stopped by a signal after a clean shutdown, 1 failure while starting or serving, 2 wrong configuration.";
+Without a command the server starts. Exit codes: 0 stopped by a signal after a clean shutdown, 1 failure while starting or serving, 2 wrong configuration.";
 
 impl Opt {
     /// `--shards`
@@ -538,30 +539,34 @@ impl Unit {
     }
 }
 
-/// The command line. Its arguments have the names of the options and hold what was typed; nothing is checked yet.
+/// An option as `clap` reads it: under its name it holds what was typed, and nothing is checked yet.
+pub(super) fn arg(option: &Opt) -> Arg {
+    let arg = Arg::new(option.name)
+        .long(option.name)
+        .value_name(option.value)
+        .value_parser(value_parser!(OsString))
+        .action(ArgAction::Append)
+        .help_heading(option.heading)
+        .help(option.full_help());
+    match option.kind {
+        Kind::Switch { .. } => arg.num_args(0..=1).default_missing_value("true"),
+        // A zone may start with a hyphen.
+        Kind::Text { .. } => arg.allow_hyphen_values(true),
+        _ => arg,
+    }
+}
+
+/// The command line: the options of the server, or a task with its own.
 pub(super) fn command() -> Command {
-    let args = OPTIONS.iter().map(|option| {
-        let arg = Arg::new(option.name)
-            .long(option.name)
-            .value_name(option.value)
-            .value_parser(value_parser!(OsString))
-            .action(ArgAction::Append)
-            .help_heading(option.heading)
-            .help(option.full_help());
-        match option.kind {
-            Kind::Switch { .. } => arg.num_args(0..=1).default_missing_value("true"),
-            // A zone may start with a hyphen.
-            Kind::Text { .. } => arg.allow_hyphen_values(true),
-            _ => arg,
-        }
-    });
     Command::new("imd")
         .version(env!("CARGO_PKG_VERSION"))
         .about(env!("CARGO_PKG_DESCRIPTION"))
         .after_help(EPILOGUE)
         .no_binary_name(true)
         .max_term_width(110)
-        .args(args)
+        .args_conflicts_with_subcommands(true)
+        .args(OPTIONS.iter().map(arg))
+        .subcommands(TASKS.iter().map(Entry::command))
 }
 
 /// The options as a table in Markdown: flag, variable, key in the file, default, bounds, meaning.

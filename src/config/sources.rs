@@ -4,10 +4,12 @@
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
+use clap::ArgMatches;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use toml::Value;
 
 use super::options::{Kind, OPTIONS, Opt, command};
+use super::tasks::{self, Entry};
 use super::{ConfigError, quote};
 
 /// What one source, or all of them together, gave for each option: parallel to [`OPTIONS`].
@@ -63,49 +65,116 @@ impl Given {
     }
 }
 
-/// What the flags give, or the text that they ask for (`--help`, `--version`).
-pub(super) fn from_flags(
-    args: impl IntoIterator<Item = OsString>,
-) -> Result<Result<Given, String>, ConfigError> {
+/// What the command line asks for.
+pub(super) enum Typed {
+    /// This text (`--help`, `--version`).
+    Text(String),
+    /// The server, with these options.
+    Server(Given),
+    /// A task, with these options and what was typed for its own.
+    Task(&'static Entry, Given, Option<OsString>),
+}
+
+/// What the command line gives.
+pub(super) fn from_flags(args: impl IntoIterator<Item = OsString>) -> Result<Typed, ConfigError> {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let task = args.first().and_then(|first| tasks::find(first.to_str()?));
     let mut matches = match command().try_get_matches_from(args) {
         Ok(matches) => matches,
         Err(error) => match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-                return Ok(Err(error.to_string()));
+                return Ok(Typed::Text(error.to_string()));
             }
-            _ => return Err(flag_error(&error)),
+            _ => return Err(flag_error(&error, task)),
         },
     };
-    let mut given = Given::nothing();
-    for (index, option) in OPTIONS.iter().enumerate() {
-        let Some(texts) = matches.remove_many::<OsString>(option.name) else {
-            continue;
-        };
-        let texts: Vec<OsString> = texts.collect();
-        let place = option.flag();
-        if texts.len() > 1 && !matches!(option.kind, Kind::List { .. }) {
-            return Err(ConfigError::new(
-                place,
-                format!("is given {} times; give it once", texts.len()),
-            ));
+    match (task, matches.remove_subcommand()) {
+        (Some(task), Some((_, mut matches))) => {
+            let given = given_flags(&mut matches, |option| task.shares(option))?;
+            let own = match &task.own {
+                Some(option) => take(&mut matches, option)?,
+                None => None,
+            };
+            let own = own.and_then(|mut said| said.texts.pop());
+            Ok(Typed::Task(task, given, own))
         }
-        given.insert(index, Said { place, texts })?;
+        _ => Ok(Typed::Server(given_flags(&mut matches, |_| true)?)),
     }
-    Ok(Ok(given))
 }
 
-fn flag_error(error: &clap::Error) -> ConfigError {
-    let typed = match error.get(ContextKind::InvalidArg) {
-        Some(ContextValue::String(arg)) => arg.split([' ', '=']).next(),
+/// What was typed for those options of the table that the command knows.
+fn given_flags(
+    matches: &mut ArgMatches,
+    known: impl Fn(&Opt) -> bool,
+) -> Result<Given, ConfigError> {
+    let mut given = Given::nothing();
+    for (index, option) in OPTIONS
+        .iter()
+        .enumerate()
+        .filter(|(_, option)| known(option))
+    {
+        if let Some(said) = take(matches, option)? {
+            given.insert(index, said)?;
+        }
+    }
+    Ok(given)
+}
+
+/// What was typed for one option.
+fn take(matches: &mut ArgMatches, option: &Opt) -> Result<Option<Said>, ConfigError> {
+    let Some(texts) = matches.remove_many::<OsString>(option.name) else {
+        return Ok(None);
+    };
+    let texts: Vec<OsString> = texts.collect();
+    let place = option.flag();
+    if texts.len() > 1 && !matches!(option.kind, Kind::List { .. }) {
+        return Err(ConfigError::new(
+            place,
+            format!("is given {} times; give it once", texts.len()),
+        ));
+    }
+    Ok(Some(Said { place, texts }))
+}
+
+/// The line for what `clap` refused, typed for the server or for a task.
+fn flag_error(error: &clap::Error, task: Option<&Entry>) -> ConfigError {
+    let options: Vec<&Opt> = match task {
+        Some(task) => task.options().collect(),
+        None => OPTIONS.iter().collect(),
+    };
+    let typed = match (
+        error.get(ContextKind::InvalidArg),
+        error.get(ContextKind::InvalidSubcommand),
+    ) {
+        (Some(ContextValue::String(arg)), _) => arg.split([' ', '=']).next(),
+        (_, Some(ContextValue::String(word))) => Some(word.as_str()),
         _ => None,
     };
-    let option = typed.and_then(|typed| OPTIONS.iter().find(|option| option.flag() == typed));
+    let option = typed.and_then(|typed| options.iter().find(|option| option.flag() == typed));
     match (error.kind(), typed, option) {
         (ErrorKind::InvalidValue, Some(typed), Some(option)) => {
             ConfigError::new(typed, format!("needs a value: {}", option.wanted()))
         }
+        (ErrorKind::ArgumentConflict, Some(typed), _) => ConfigError::new(
+            typed,
+            format!("stands first: imd {typed}, then its options"),
+        ),
+        (ErrorKind::UnknownArgument, Some(typed), _) if let Some(owner) = tasks::owner(typed) => {
+            ConfigError::new(
+                typed,
+                format!("is an option of imd {owner}, which stands first"),
+            )
+        }
+        (ErrorKind::InvalidSubcommand, Some(typed), _) => {
+            let right = nearest(
+                typed,
+                tasks::TASKS.iter().map(|task| task.name.to_owned()),
+                None,
+            );
+            ConfigError::new(typed, format!("is not a command; {right}"))
+        }
         (ErrorKind::UnknownArgument, Some(typed), _) => {
-            let right = nearest(typed, OPTIONS.iter().map(Opt::flag));
+            let right = nearest(typed, options.iter().map(|option| option.flag()), task);
             ConfigError::new(typed, format!("is not an option; {right}"))
         }
         _ => {
@@ -131,7 +200,7 @@ pub(super) fn from_env(
             .iter()
             .position(|option| option.variable() == *place)
         else {
-            let right = nearest(&place, OPTIONS.iter().map(Opt::variable));
+            let right = nearest(&place, OPTIONS.iter().map(Opt::variable), None);
             return Err(ConfigError::new(
                 place,
                 format!("is not a variable of imd; {right}"),
@@ -186,7 +255,7 @@ pub(super) fn from_file(path: &Path, text: &str) -> Result<Given, ConfigError> {
             let options = OPTIONS
                 .iter()
                 .filter(|option| !matches!(option.kind, Kind::File));
-            let right = nearest(&key, options.map(Opt::key));
+            let right = nearest(&key, options.map(Opt::key), None);
             return Err(ConfigError::new(
                 place,
                 format!("is not an option of the file; {right}"),
@@ -227,7 +296,7 @@ fn file_text(option: &Opt, value: Value) -> Result<OsString, String> {
 }
 
 /// Names the candidate that was most likely meant by `typed`, or where to find them all.
-fn nearest(typed: &str, candidates: impl Iterator<Item = String>) -> String {
+fn nearest(typed: &str, candidates: impl Iterator<Item = String>, task: Option<&Entry>) -> String {
     let normal = |name: &str| name.to_ascii_lowercase().replace('-', "_");
     let meant = normal(typed);
     let best = candidates
@@ -245,7 +314,10 @@ fn nearest(typed: &str, candidates: impl Iterator<Item = String>) -> String {
         Some((distance, name)) if distance <= typed.len() / 2 => {
             format!("the nearest is {}", quote(&name))
         }
-        _ => "imd --help lists them".to_owned(),
+        _ => match task {
+            Some(task) => format!("imd {} --help lists them", task.name),
+            None => "imd --help lists them".to_owned(),
+        },
     }
 }
 

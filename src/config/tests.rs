@@ -15,6 +15,7 @@ use super::*;
 
 mod meaning;
 mod refused;
+mod task;
 
 fn outcome(
     args: &[&str],
@@ -35,7 +36,7 @@ fn outcome(
 fn config(args: &[&str], env: &[(&str, &str)], file: Option<&str>) -> Config {
     match outcome(args, env, file) {
         Ok(Outcome::Run(config)) => *config,
-        Ok(Outcome::Show(text)) => panic!("shows {text}"),
+        Ok(other) => panic!("{other:?}"),
         Err(error) => panic!("{error}"),
     }
 }

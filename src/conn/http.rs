@@ -5,15 +5,18 @@ use crate::conn::{
     Cause, Closing, Delivered, Finished, Page, PageRequest, Parsed, Protocol, Side, Turn, Want,
     Wanted,
 };
-use crate::dialect::{self, Call, CallResult, Context, Route, Step, route};
-use crate::limits::{API_BODY_BYTES_MAX, BODY_GRACE_MS};
+use crate::dialect::{self, Call, CallResult, Context, Route, Settings, Step, Unread, route};
+use crate::limits::{API_BODY_BYTES_MAX, BODY_GRACE_MS, BODY_PEEK_BYTES};
 use crate::proto::http::Refusal;
 use crate::proto::http::head::{Framing, Head, Method};
-use crate::proto::http::request::{Decoder, Event, Limits, Request};
+use crate::proto::http::request::{BodyLimit, Decoder, Event, Limits, Request};
 use crate::proto::http::response::{CONTINUE, Connection, Content, Response, encode_json};
 use crate::proto::http::target::decode_path;
 use crate::proto::ws::extension::Policy;
 use crate::proto::ws::handshake;
+
+/// The header fields beyond the usual that pages may read.
+const EXPOSED: &str = "X-Msg-Id, X-Conv-Id, X-Page-No, X-Page-Size";
 
 /// What an operator has settled for HTTP.
 #[derive(Clone, Debug)]
@@ -112,12 +115,8 @@ impl Http {
 
     /// There is no room for the body under way.
     pub(super) fn refuse_body(&mut self, side: &mut Side<'_, '_>) {
-        self.refuse(
-            &Refusal::new(503, "too many uploads at once"),
-            Cause::Overload,
-            side,
-        );
-        self.decoder = Decoder::new();
+        let refusal = Refusal::new(503, "too many uploads at once");
+        self.refuse_unread(&refusal, Unread::NoRoom, Cause::Overload, side);
     }
 
     /// Nothing came for too long.
@@ -140,12 +139,8 @@ impl Http {
             self.body_bytes = 0;
         }
         let settings = side.turn.settings;
-        let body_max =
-            |head: &Head<'_>| match decode_path(head.path()).ok().and_then(|path| route(&path)) {
-                Some(route) => (route.body_bytes_max)(settings),
-                None => API_BODY_BYTES_MAX,
-            };
-        match self.decoder.decode(data, &side.turn.http.limits, body_max) {
+        let limit = |head: &Head<'_>| body_limit(head, settings);
+        match self.decoder.decode(data, &side.turn.http.limits, limit) {
             Ok((taken, Event::NeedMore)) => {
                 self.body_bytes += taken as u64;
                 Parsed::starved(taken)
@@ -174,7 +169,10 @@ impl Http {
                 }
             }
             Err(refusal) => {
-                self.refuse(&refusal, Cause::Refused, side);
+                match refusal.status {
+                    413 => self.refuse_unread(&refusal, Unread::TooLarge, Cause::Refused, side),
+                    _ => self.refuse(&refusal, Cause::Refused, side),
+                }
                 Parsed::taken(0)
             }
         }
@@ -208,6 +206,33 @@ impl Http {
         }
     }
 
+    /// Answers a request whose body is not read to its end, as the API does that it is for. Nothing more is read as a request.
+    fn refuse_unread(
+        &mut self,
+        refusal: &Refusal,
+        unread: Unread,
+        cause: Cause,
+        side: &mut Side<'_, '_>,
+    ) {
+        let mut decoder = std::mem::take(&mut self.decoder);
+        let request = decoder.unread();
+        let found = request.and_then(|request| Some((called(request.head())?, request)));
+        let Some((found, request)) = found else {
+            self.refuse(refusal, cause, side);
+            return;
+        };
+        let answer = Answer {
+            route: Some(found),
+            connection: Connection::Close,
+            started_ms: self.since_ms,
+            ..Answer::to(request.head(), side)
+        };
+        side.end(Closing::Lingering, cause);
+        side.turn.scratch.clear();
+        let response = (found.refuse)(&request, unread, &mut context(side));
+        write_response(&response, &answer, side);
+    }
+
     /// Answers what cannot be understood. Nothing more is read as a request.
     pub(super) fn refuse(&mut self, refusal: &Refusal, cause: Cause, side: &mut Side<'_, '_>) {
         let out = side.outbox.buffer(side.turn.buffers);
@@ -223,12 +248,47 @@ impl Http {
     }
 }
 
+impl Answer {
+    fn to(head: &Head<'_>, side: &Side<'_, '_>) -> Answer {
+        Answer {
+            route: None,
+            connection: match side.turn.draining {
+                true => Connection::Close,
+                false => Connection::for_request(head),
+            },
+            is_head: head.method() == Method::Head,
+            allow_origin: allow_origin(head, &side.turn.http.cors),
+            started_ms: side.turn.now_ms,
+        }
+    }
+}
+
+/// The call that a request is for.
+fn called(head: &Head<'_>) -> Option<&'static Route> {
+    route(&decode_path(head.path()).ok()?)
+}
+
+/// What the body of a request may measure. Of a form that is too long the first fields are awaited: they say how to answer.
+fn body_limit(head: &Head<'_>, settings: &Settings) -> BodyLimit {
+    let Some(call) = called(head) else {
+        return API_BODY_BYTES_MAX.into();
+    };
+    let is_form = head
+        .media_type()
+        .eq_ignore_ascii_case("multipart/form-data");
+    BodyLimit {
+        bytes_max: (call.body_bytes_max)(settings),
+        peek_bytes: if is_form { BODY_PEEK_BYTES } else { 0 },
+    }
+}
+
 fn context<'a>(side: &'a mut Side<'_, '_>) -> Context<'a> {
     let turn = &mut *side.turn;
     Context {
         desk: turn.desk,
         memo: side.memo,
         settings: turn.settings,
+        presence: turn.presence,
         now: turn.now,
         random: turn.random,
         body: turn.scratch,
@@ -245,17 +305,7 @@ enum Begun {
 /// Begins to answer a request.
 fn begin(request: Request<'_>, number: u32, side: &mut Side<'_, '_>) -> Begun {
     let head = request.head();
-    let mut answer = Answer {
-        route: None,
-        connection: if side.turn.draining {
-            Connection::Close
-        } else {
-            Connection::for_request(head)
-        },
-        is_head: head.method() == Method::Head,
-        allow_origin: allow_origin(head, &side.turn.http.cors),
-        started_ms: side.turn.now_ms,
-    };
+    let mut answer = Answer::to(head, side);
     let Ok(path) = decode_path(head.path()) else {
         write_refusal(400, "bad percent-encoding in the path", None, &answer, side);
         return Begun::Answered;
@@ -505,7 +555,7 @@ fn write(response: Response<'_>, result: CallResult, answer: &Answer, side: &mut
     let mut headers = response.headers.to_vec();
     if let Some(origin) = &answer.allow_origin {
         headers.push(("Access-Control-Allow-Origin", origin));
-        headers.push(("Access-Control-Expose-Headers", "X-Msg-Id, X-Conv-Id"));
+        headers.push(("Access-Control-Expose-Headers", EXPOSED));
         headers.push(("Vary", "Origin"));
     }
     let mut response = Response {

@@ -1,5 +1,6 @@
 //! A connection driven by hand: bytes, outcomes and a clock in, bytes and wants out.
 
+mod acknowledging;
 mod cuts;
 mod ending;
 mod methods;

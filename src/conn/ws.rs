@@ -178,6 +178,7 @@ impl<E: Endpoint> Ws<E> {
         let under_way = self.talk.under_way.as_ref();
         under_way.is_some_and(|under_way| {
             let is_full = under_way.flights.len() >= SOCKET_CALLS_MAX;
+            let is_full = is_full || self.talk.endpoint.is_full();
             is_full || under_way.held.is_some() || self.talk.is_opening
         })
     }
@@ -375,6 +376,8 @@ impl<E: Endpoint> Talk<E> {
     ) {
         let waiting = match step {
             SocketStep::Done if self.under_way.is_none() => return answer.write(side),
+            // Nobody waits for its place.
+            SocketStep::Done if answer.is_empty() => return,
             SocketStep::Done => None,
             SocketStep::Wait(ask, waiting) => {
                 side.turn.wants.push(Want {
@@ -397,7 +400,11 @@ impl<E: Endpoint> Talk<E> {
                 held: None,
             })
         });
+        let is_answered = flight.waiting.is_none();
         under_way.flights.push_back(flight);
+        if is_answered {
+            under_way.write_answers(side);
+        }
     }
 
     fn handle_outcome(&mut self, call: u32, outcome: Outcome, side: &mut Side<'_, '_>) {
@@ -425,12 +432,7 @@ impl<E: Endpoint> Talk<E> {
             });
             flight.waiting = Some(waiting);
         }
-        while let Some(answered) = under_way
-            .flights
-            .pop_front_if(|flight| flight.waiting.is_none())
-        {
-            answered.answer.write(side);
-        }
+        under_way.write_answers(side);
         let lets_in = under_way
             .held
             .as_ref()
@@ -451,15 +453,33 @@ impl<E: Endpoint> Talk<E> {
 impl<E: Endpoint> UnderWay<E> {
     /// A write may follow writes; anything else waits for all before it.
     fn lets_in(&self, turnstile: Turnstile) -> bool {
-        let all_writes = self
-            .flights
-            .iter()
-            .all(|flight| flight.turnstile == Turnstile::Write);
-        self.flights.is_empty() || (turnstile == Turnstile::Write && all_writes)
+        let is_write = |turnstile| turnstile != Turnstile::Read;
+        let all_writes = self.flights.iter().all(|flight| is_write(flight.turnstile));
+        self.flights.is_empty() || (is_write(turnstile) && all_writes)
+    }
+
+    /// Writes the answers that no other has to come before.
+    fn write_answers(&mut self, side: &mut Side<'_, '_>) {
+        let mut place = 0;
+        while let Some(flight) = self.flights.get(place) {
+            if flight.waiting.is_none() {
+                if let Some(answered) = self.flights.remove(place) {
+                    answered.answer.write(side);
+                }
+            } else if flight.turnstile == Turnstile::Silent {
+                place += 1;
+            } else {
+                break;
+            }
+        }
     }
 }
 
 impl Answer {
+    fn is_empty(&self) -> bool {
+        self.frames.is_empty() && self.close.is_none()
+    }
+
     fn write(self, side: &mut Side<'_, '_>) {
         if *side.closing != Closing::Open {
             return;

@@ -1,6 +1,6 @@
 //! How each dialect writes the kinds of messages: one table, and what is shown where a dialect has no type for a kind.
 
-use crate::domain::message::{Dialect, Message, MessageKind};
+use crate::domain::message::{Dialect, EventKind, Message, MessageKind};
 
 /// What stands for the body of a message that was taken back.
 pub const RECALLED_TEXT: &str = "[已撤回]";
@@ -73,6 +73,21 @@ const KINDS: [Kind; 9] = [
     Kind { kind: MessageKind::Location, buyer: NO_NUMBER, jim: only_decoded(8), conv: only_decoded(8), chat: both_names("Location") },
 ];
 
+#[rustfmt::skip]
+const EVENTS: [(EventKind, &str); 8] = [
+    (EventKind::Comment,  "Comment"),
+    (EventKind::Like,     "Like"),
+    (EventKind::Relay,    "Relay"),
+    (EventKind::Share,    "Share"),
+    (EventKind::Follow,   "Follow"),
+    (EventKind::Unfollow, "Unfollow"),
+    (EventKind::Offline,  "Offline"),
+    (EventKind::Online,   "Online"),
+];
+
+/// The name of all events in `chat`.
+pub const EVENT: &str = "Event";
+
 impl Kind {
     fn numbers(&self, dialect: Dialect) -> &Numbers {
         match dialect {
@@ -94,7 +109,22 @@ pub fn numbered(dialect: Dialect, number: i32) -> Option<MessageKind> {
     known.or((dialect == Dialect::Jim).then_some(MessageKind::Other(number)))
 }
 
-/// The kind that `name` means in `chat`; `None` where it means nothing.
+/// The event that `name` means in `chat`.
+pub fn event_named(name: &str) -> Option<EventKind> {
+    let known = EVENTS.iter().find(|(_, known)| *known == name);
+    known.map(|(event, _)| *event)
+}
+
+/// The name of an event in `chat`; `None` for what is none.
+pub fn event_name(kind: MessageKind) -> Option<&'static str> {
+    let MessageKind::Event(event) = kind else {
+        return None;
+    };
+    let known = EVENTS.iter().find(|(known, _)| *known == event);
+    known.map(|(_, name)| *name)
+}
+
+/// The kind that `name` means in `chat`; `None` where it means nothing, and for [`EVENT`], which [`event_named`] tells apart.
 pub fn named(name: &str) -> Option<MessageKind> {
     KINDS
         .iter()
@@ -115,6 +145,9 @@ pub fn number(dialect: Dialect, kind: MessageKind) -> Option<i32> {
 
 /// The name by which `chat` knows `kind`; `None` where the message is shown as text.
 pub fn name(kind: MessageKind) -> Option<&'static str> {
+    if let MessageKind::Event(_) = kind {
+        return Some(EVENT);
+    }
     KINDS
         .iter()
         .find(|known| known.kind == kind)
@@ -196,7 +229,13 @@ mod tests {
             assert!(name(kind).is_some());
         }
         assert_eq!(named("Link"), Some(MessageKind::Article));
-        assert_eq!(named("Event"), None);
+        assert_eq!(named(EVENT), None);
+        for event in EventKind::ALL {
+            let kind = MessageKind::Event(event);
+            assert_eq!(event_name(kind).and_then(event_named), Some(event));
+            assert_eq!(name(kind), Some(EVENT));
+        }
+        assert_eq!(event_named("OfflineMessage"), None);
     }
 
     #[test]

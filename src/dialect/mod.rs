@@ -31,6 +31,7 @@ use crate::domain::account::Account;
 use crate::domain::command::{Command, Refusal, Reply};
 use crate::domain::desk::{Desk, SessionMemo};
 use crate::domain::ids::{AccountId, TimeMs};
+use crate::domain::presence::Presence;
 use crate::domain::query::{Answer, Query};
 use crate::domain::token::TokenHash;
 use crate::proto::http::head::Method;
@@ -49,6 +50,17 @@ pub struct Route {
     pub length_required: bool,
     /// Begins to answer a request.
     pub start: fn(&Request<'_>, &mut Context<'_>) -> Step,
+    /// Answers one whose body was not read to its end, with what came of it.
+    pub refuse: fn(&Request<'_>, Unread, &mut Context<'_>) -> Response,
+}
+
+/// Why a body was not read to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unread {
+    /// It is longer than [`Route::body_bytes_max`].
+    TooLarge,
+    /// So many others are under way that there is no room for it.
+    NoRoom,
 }
 
 /// The call at `path`, which begins with one slash for each that is repeated.
@@ -116,6 +128,8 @@ pub struct Context<'a> {
     pub memo: &'a mut SessionMemo,
     /// The operator's settings.
     pub settings: &'a Settings,
+    /// Who is online, and what they were pushed.
+    pub presence: &'a dyn Presence,
     /// The wall clock.
     pub now: TimeMs,
     /// Fills with bytes from the operating system's generator.

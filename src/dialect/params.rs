@@ -124,7 +124,8 @@ impl<'a, const N: usize> Params<'a, N> {
     }
 
     fn read_multipart(&mut self, content_type: &str, body: &'a [u8]) -> Result<(), Fault> {
-        let parts = multipart::parse(content_type, body).map_err(Fault::BadMultipart)?;
+        let mut parts = Vec::new();
+        let read = multipart::parse_into(content_type, body, &mut parts);
         for part in parts {
             if !self.file_name.is_empty() && part.name == self.file_name {
                 self.file.get_or_insert(part.body);
@@ -133,7 +134,7 @@ impl<'a, const N: usize> Params<'a, N> {
                 self.put(&part.name, Cow::Borrowed(value));
             }
         }
-        Ok(())
+        read.map_err(Fault::BadMultipart)
     }
 
     fn read_json(&mut self, body: &'a [u8]) -> Result<(), Fault> {

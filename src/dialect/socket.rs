@@ -47,6 +47,8 @@ pub trait Frames {
 pub enum Turnstile {
     /// Its first and only want is a command: it may follow other such messages before they are answered.
     Write,
+    /// The same, and nothing answers it: the answers of what comes after it need not wait for its end.
+    Silent,
     /// It waits until everything before it is answered.
     Read,
 }
@@ -107,6 +109,11 @@ pub trait Endpoint: Sized {
     /// The token that it was opened with: when that ends, so does the connection.
     fn token(&self) -> Option<TokenHash> {
         None
+    }
+
+    /// Whether it can take no message until something that it waits for is done.
+    fn is_full(&self) -> bool {
+        false
     }
 
     /// When [`Endpoint::handle_timeout`] is due, by the monotonic clock in milliseconds; [`u64::MAX`] for never. It is `now_ms`, and

@@ -1,11 +1,13 @@
 //! What apps ask that know which messages have reached them, and the list of conversations that they keep.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use crate::domain::conversation::Conversation;
 use crate::domain::ids::{AccountId, ConversationId, Slot};
 use crate::domain::member::Member;
 use crate::domain::message::Message;
+use crate::domain::pushed::Pushed;
 
 /// How a conversation is to stand in an account's list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,8 +28,15 @@ pub enum ChatQuery {
         /// Most rows.
         rows_max: usize,
     },
-    /// How many there are.
-    UndeliveredCount(AccountId),
+    /// The same of those that were pushed, and where the others stand.
+    Waiting {
+        /// Whose.
+        account: AccountId,
+        /// What was pushed to it.
+        pushed: Pushed,
+        /// Most rows.
+        rows_max: usize,
+    },
     /// All messages that an account sent or received, by pages from the newest on.
     Everything {
         /// Whose.
@@ -81,6 +90,13 @@ pub enum ChatQuery {
 pub enum ChatAnswer {
     /// Messages; `None` where there is no such account or conversation, or the asker has no part in it.
     Rows(Option<Vec<ChatRow>>),
+    /// To [`ChatQuery::Waiting`].
+    Waiting {
+        /// Messages that were pushed, the oldest first.
+        pushed: Vec<ChatRow>,
+        /// Where those stand that were not.
+        others: Vec<(ConversationId, RangeInclusive<u64>)>,
+    },
     /// How many.
     Count(u64),
     /// Conversations.
@@ -98,7 +114,9 @@ pub struct ChatRow {
     pub message: Arc<Message>,
     /// To whom it was said; `None` in a group.
     pub recipient: Option<AccountId>,
-    /// Whether it has reached whom it was meant for: the account, or the recipient of what the account sent.
+    /// Whom it was meant for, as far as the account may know: itself, or the recipient of what it sent.
+    pub receiver: AccountId,
+    /// Whether it has reached them.
     pub is_acknowledged: bool,
     /// Whether they have read it.
     pub is_read: bool,

@@ -140,14 +140,12 @@ pub enum Command {
         /// What it is called there, or empty.
         alias: Arc<str>,
     },
-    /// Records that a message has reached an account's client.
+    /// Records that messages have reached an account's client. Where it is no member any more nothing is recorded.
     Acknowledge {
         /// Whose.
         account: AccountId,
-        /// Where it was said.
-        conversation: ConversationId,
-        /// Its place there.
-        position: Position,
+        /// Where they were said, each conversation once, and their places there from low to high.
+        messages: Vec<(ConversationId, Vec<Position>)>,
     },
     /// Changes how a conversation stands in an account's list.
     Arrange {
@@ -160,16 +158,28 @@ pub enum Command {
     },
     /// Hands out an id that no message has or will be given by the server.
     ReserveId,
-    /// Gives a group another name.
-    RenameGroup {
+    /// Changes a group, all or nothing.
+    ChangeGroup {
         /// The group.
         group: ConversationId,
-        /// Its name from here on.
-        name: Arc<str>,
+        /// Its name from here on, if it gets another.
+        name: Option<Arc<str>>,
+        /// Whose membership ends, first of all; who is no member stays none.
+        removed: Vec<Who>,
+        /// Who becomes a member, in their order; who is one already stays one.
+        added: Vec<Who>,
     },
 }
 
 impl Command {
+    /// Whether it says what has been read or has arrived: that is small, soon done, and never refused for want of room.
+    pub fn is_mark(&self) -> bool {
+        matches!(
+            self,
+            Command::Read { .. } | Command::ReadAll { .. } | Command::Acknowledge { .. }
+        )
+    }
+
     /// Roughly how many bytes it takes.
     pub fn bytes(&self) -> usize {
         let points_to = match self {
@@ -180,6 +190,14 @@ impl Command {
             Command::CreateGroup { members, .. }
             | Command::AddMembers { members, .. }
             | Command::RemoveMembers { members, .. } => members.iter().map(Who::bytes).sum(),
+            Command::ChangeGroup { removed, added, .. } => {
+                removed.iter().chain(added).map(Who::bytes).sum()
+            }
+            Command::Acknowledge { messages, .. } => {
+                let positions = messages.iter().map(|(_, positions)| positions.len());
+                messages.len() * size_of::<(ConversationId, Vec<Position>)>()
+                    + positions.sum::<usize>() * size_of::<Position>()
+            }
             Command::ReadAll { marks, .. } => marks.len() * size_of::<(ConversationId, ReadMark)>(),
             _ => 0,
         };

@@ -22,8 +22,20 @@ pub struct Conversation {
 pub enum ConversationKind {
     /// Between two accounts; one conversation a pair.
     Single(Pair),
+    /// The events that two accounts' apps send each other; one a pair. It stands in nobody's list, counts or history: its events are only
+    /// delivered and acknowledged.
+    Events(Pair),
     /// Between the members of a group.
     Group(Arc<Group>),
+}
+
+/// Which of its conversations a pair is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Topic {
+    /// What people say: [`ConversationKind::Single`].
+    Messages,
+    /// What their apps tell: [`ConversationKind::Events`].
+    Events,
 }
 
 /// An unordered pair of different accounts.
@@ -124,7 +136,12 @@ impl Conversation {
     pub fn group(&self) -> Option<&Arc<Group>> {
         match &self.kind {
             ConversationKind::Group(group) => Some(group),
-            ConversationKind::Single(_) => None,
+            ConversationKind::Single(_) | ConversationKind::Events(_) => None,
         }
+    }
+
+    /// Whether it holds events only, which nobody sees as a conversation.
+    pub fn is_events(&self) -> bool {
+        matches!(self.kind, ConversationKind::Events(_))
     }
 }

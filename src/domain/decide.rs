@@ -6,6 +6,7 @@ mod group;
 mod recall;
 mod service;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::domain::account::{Account, Profile, check_name};
@@ -15,7 +16,7 @@ use crate::domain::event::{Audience, Delivery, Event, Told};
 use crate::domain::holes::Holes;
 use crate::domain::ids::{AccountId, ConversationId, IdGenerator, Position, Slot, TimeMs};
 use crate::domain::member::{Member, ReadMark};
-use crate::domain::message::{Dialect, Message};
+use crate::domain::message::{Dialect, Message, MessageKind};
 use crate::domain::needs::{Facts, Named, Place};
 use crate::domain::token::{Token, TokenHash};
 use crate::limits::TOKENS_PER_ACCOUNT_MAX;
@@ -202,13 +203,6 @@ impl Deciding<'_> {
                 self.leave(account, existing)?
             }
             (
-                Command::Acknowledge { position, .. },
-                Facts::Read {
-                    conversation,
-                    member,
-                },
-            ) => self.acknowledge(*position, conversation, member)?,
-            (
                 Command::Arrange { arrangement, .. },
                 Facts::Read {
                     conversation,
@@ -217,20 +211,27 @@ impl Deciding<'_> {
             ) => self.arrange(*arrangement, conversation, member)?,
             (Command::ReserveId, Facts::Nothing) => self.reserve_id(),
             (
-                Command::RenameGroup { name, .. },
+                Command::ChangeGroup { name, removed, .. },
                 Facts::Members {
                     conversation,
+                    members,
                     name_taken,
-                    ..
                 },
-            ) => self.rename_group(name, conversation, name_taken)?,
+            ) => self.change_group(
+                name.as_ref(),
+                removed.len(),
+                conversation,
+                members,
+                name_taken,
+            )?,
             (Command::Recall(recall), Facts::Recall(found)) => self.recall(recall, found)?,
-            (Command::ReadAll { marks, .. }, Facts::ReadAll(parts)) => {
-                for ((_, mark), (conversation, member)) in marks.iter().zip(parts) {
-                    self.read(*mark, conversation, member)?;
+            (Command::Acknowledge { messages, .. }, Facts::Parts(parts)) => {
+                for ((_, positions), (conversation, member)) in messages.iter().zip(parts) {
+                    self.acknowledge(positions, conversation, member);
                 }
                 Reply::Done
             }
+            (Command::ReadAll { marks, .. }, Facts::Parts(parts)) => self.read_all(marks, parts)?,
             (Command::SetCard { nick, avatar, .. }, Facts::Profile(named)) => {
                 self.set_card(named, nick, avatar)?
             }
@@ -358,7 +359,13 @@ impl Deciding<'_> {
                 let pair = Pair::new(sender.id, recipient.id).ok_or(Refusal::ToSelf)?;
                 let (conversation, own, other) = match existing {
                     Some(existing) => *existing,
-                    None => self.create_single(pair, sender.id),
+                    None => {
+                        let kind = match send.kind {
+                            MessageKind::Event(_) => ConversationKind::Events(pair),
+                            _ => ConversationKind::Single(pair),
+                        };
+                        self.create_for_pair(kind, pair, sender.id)
+                    }
                 };
                 Ok(self.append(send, sender, conversation, own, Some((recipient, other))))
             }
@@ -368,10 +375,7 @@ impl Deciding<'_> {
                 recipient,
                 prior,
             } => {
-                let conversation = conversation.ok_or(Refusal::NoSuchConversation)?;
-                let member = member
-                    .filter(Member::is_active)
-                    .ok_or(Refusal::NotAMember)?;
+                // Whoever has left since is told all the same what became of the message.
                 if let Some(message) = prior {
                     return Ok(Reply::Sent {
                         message,
@@ -379,6 +383,10 @@ impl Deciding<'_> {
                         recipient: recipient.map(|recipient| recipient.0.id),
                     });
                 }
+                let conversation = conversation.ok_or(Refusal::NoSuchConversation)?;
+                let member = member
+                    .filter(Member::is_active)
+                    .ok_or(Refusal::NotAMember)?;
                 Ok(self.append(
                     send,
                     sender,
@@ -390,9 +398,13 @@ impl Deciding<'_> {
         }
     }
 
-    fn create_single(&mut self, pair: Pair, own: AccountId) -> (Conversation, Member, Member) {
+    fn create_for_pair(
+        &mut self,
+        kind: ConversationKind,
+        pair: Pair,
+        own: AccountId,
+    ) -> (Conversation, Member, Member) {
         let id = self.numbers.next_conversation();
-        let kind = ConversationKind::Single(pair);
         let head = Head {
             at: self.now,
             ..Head::default()
@@ -495,6 +507,23 @@ impl Deciding<'_> {
         Ok(Reply::Done)
     }
 
+    /// Reads several conversations. One that is named again stands as it was left.
+    fn read_all(
+        &mut self,
+        marks: &[(ConversationId, ReadMark)],
+        parts: Vec<(Option<Conversation>, Option<Member>)>,
+    ) -> Result<Reply, Refusal> {
+        let mut read: HashMap<ConversationId, Member> = HashMap::new();
+        for ((id, mark), (conversation, member)) in marks.iter().zip(parts) {
+            let effects = self.effects.len();
+            self.read(*mark, conversation, read.get(id).cloned().or(member))?;
+            if let Some(Effect::Member(member)) = self.effects.get(effects) {
+                read.insert(*id, member.clone());
+            }
+        }
+        Ok(Reply::Done)
+    }
+
     fn create_group(
         &mut self,
         about: &GroupAbout,
@@ -518,7 +547,7 @@ impl Deciding<'_> {
             at: self.now,
             ..Head::default()
         };
-        let conversation = Conversation {
+        let mut conversation = Conversation {
             id,
             created_at: self.now,
             kind,
@@ -530,7 +559,7 @@ impl Deciding<'_> {
         let everybody = std::iter::once(Named::Account(Arc::clone(&owner)))
             .chain(members)
             .map(|named| (named, None));
-        self.join(conversation, everybody.collect(), name_taken)?;
+        self.join(&mut conversation, everybody.collect(), name_taken)?;
         Ok(Reply::Group(id))
     }
 
@@ -540,16 +569,15 @@ impl Deciding<'_> {
         members: Vec<(Named, Option<Member>)>,
         name_taken: bool,
     ) -> Result<Reply, Refusal> {
-        let conversation = group.ok_or(Refusal::NoSuchConversation)?;
-        let id = conversation.id;
-        self.join(conversation, members, name_taken)?;
-        Ok(Reply::Group(id))
+        let mut conversation = group.ok_or(Refusal::NoSuchConversation)?;
+        self.join(&mut conversation, members, name_taken)?;
+        Ok(Reply::Group(conversation.id))
     }
 
     /// Makes those members who are not, in their order; who stands twice counts once.
     fn join(
         &mut self,
-        mut conversation: Conversation,
+        conversation: &mut Conversation,
         whom: Vec<(Named, Option<Member>)>,
         mut name_taken: bool,
     ) -> Result<(), Refusal> {
@@ -631,7 +659,16 @@ impl Deciding<'_> {
         whom: Vec<(Named, Option<Member>)>,
     ) -> Result<Reply, Refusal> {
         let mut conversation = group.ok_or(Refusal::NoSuchConversation)?;
-        let id = conversation.id;
+        self.part(&mut conversation, whom)?;
+        Ok(Reply::Group(conversation.id))
+    }
+
+    /// Ends the membership of those who are members.
+    fn part(
+        &mut self,
+        conversation: &mut Conversation,
+        whom: Vec<(Named, Option<Member>)>,
+    ) -> Result<(), Refusal> {
         let head = conversation.head.position;
         let ConversationKind::Group(group) = &mut conversation.kind else {
             return Err(Refusal::NotAGroup);
@@ -654,13 +691,14 @@ impl Deciding<'_> {
             left.push((member, cleared));
         }
         if !left.is_empty() {
-            self.effects.push(Effect::Conversation(conversation));
+            self.effects
+                .push(Effect::Conversation(conversation.clone()));
         }
         for (member, cleared) in left {
             self.effects.push(Effect::Member(member.clone()));
             self.tell(Audience::Everyone, Event::Left { member, cleared });
         }
-        Ok(Reply::Group(id))
+        Ok(())
     }
 
     fn set_profile(&mut self, named: Named, profile: &Profile) -> Result<Reply, Refusal> {

@@ -42,18 +42,21 @@ impl Message {
 
     /// How many bytes it takes at most in an answer, as JSON or in a script.
     pub fn answer_bytes_max(&self) -> usize {
-        let escaped = |text: &str| -> usize {
-            let byte = |byte: u8| match byte {
-                b'"' | b'\\' => 2,
-                0..0x20 => 6,
-                // U+2028 and U+2029 are three bytes, and six when they are escaped in scripts.
-                0xE2 => 4,
-                _ => 1,
-            };
-            text.bytes().map(byte).sum()
-        };
+        let escaped = escaped_bytes_max;
         escaped(&self.body) + self.attributes.as_deref().map_or(0, escaped) + ANSWER_ROW_BYTES_MAX
     }
+}
+
+/// What a text takes in an answer, in bytes.
+pub fn escaped_bytes_max(text: &str) -> usize {
+    let byte = |byte: u8| match byte {
+        b'"' | b'\\' => 2,
+        0..0x20 => 6,
+        // U+2028 and U+2029 are three bytes, and six when they are escaped in scripts.
+        0xE2 => 4,
+        _ => 1,
+    };
+    text.bytes().map(byte).sum()
 }
 
 /// The four chat APIs.
@@ -100,9 +103,50 @@ pub enum MessageKind {
     File,
     /// A place.
     Location,
+    /// Something that an app tells another; only `chat` has it.
+    Event(EventKind),
     /// A number of `jim`'s that nothing else knows.
     Other(i32),
 }
+
+/// What an event says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum EventKind {
+    /// Somebody commented.
+    Comment = 1,
+    /// Somebody liked something.
+    Like = 2,
+    /// Somebody passed something on.
+    Relay = 3,
+    /// Somebody shared something.
+    Share = 4,
+    /// Somebody follows.
+    Follow = 5,
+    /// Somebody follows no more.
+    Unfollow = 6,
+    /// Somebody went.
+    Offline = 7,
+    /// Somebody came.
+    Online = 8,
+}
+
+impl EventKind {
+    /// All of them.
+    pub const ALL: [EventKind; 8] = [
+        EventKind::Comment,
+        EventKind::Like,
+        EventKind::Relay,
+        EventKind::Share,
+        EventKind::Follow,
+        EventKind::Unfollow,
+        EventKind::Offline,
+        EventKind::Online,
+    ];
+}
+
+/// Codes of [`MessageKind::Event`] are this and the number of the event.
+const EVENT_CODE_BASE: i64 = 64;
 
 /// Codes of [`MessageKind::Other`] start here, so that every `i32` of `jim` has one.
 const OTHER_CODE_BASE: i64 = 1 << 32;
@@ -124,6 +168,7 @@ impl MessageKind {
     pub fn code(self) -> i64 {
         match self {
             MessageKind::Other(number) => OTHER_CODE_BASE + i64::from(number),
+            MessageKind::Event(event) => EVENT_CODE_BASE + event as i64,
             named => Self::NAMED
                 .iter()
                 .find(|(kind, ..)| *kind == named)
@@ -135,6 +180,10 @@ impl MessageKind {
     pub fn from_code(code: i64) -> Option<MessageKind> {
         if let Some((kind, ..)) = Self::NAMED.iter().find(|(_, c, _)| *c == code) {
             return Some(*kind);
+        }
+        let mut events = EventKind::ALL.iter();
+        if let Some(event) = events.find(|event| EVENT_CODE_BASE + **event as i64 == code) {
+            return Some(MessageKind::Event(*event));
         }
         i32::try_from(code - OTHER_CODE_BASE)
             .ok()
@@ -158,10 +207,13 @@ mod tests {
     #[test]
     fn codes_come_back() {
         let others = [i32::MIN, -1, 0, 9, i32::MAX].map(MessageKind::Other);
-        for kind in MessageKind::NAMED.iter().map(|n| n.0).chain(others) {
+        let events = EventKind::ALL.map(MessageKind::Event);
+        let named = MessageKind::NAMED.map(|(kind, ..)| kind);
+        for kind in named.into_iter().chain(events).chain(others) {
             assert_eq!(MessageKind::from_code(kind.code()), Some(kind));
         }
         assert_eq!(MessageKind::from_code(9), None);
+        assert_eq!(MessageKind::from_code(EVENT_CODE_BASE + 9), None);
         assert_eq!(MessageKind::from_code(-1), None);
     }
 }

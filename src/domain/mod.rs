@@ -20,6 +20,7 @@ pub mod member;
 pub mod message;
 pub mod needs;
 pub mod presence;
+pub mod pushed;
 pub mod query;
 pub mod roster;
 pub mod service;

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use crate::domain::account::Account;
 use crate::domain::command::{Command, Peer, Send, Who};
-use crate::domain::conversation::{Conversation, ConversationKind, Pair};
+use crate::domain::conversation::{Conversation, ConversationKind, Pair, Topic};
 use crate::domain::ids::{AccountId, ConversationId, MessageId, TimeMs};
 use crate::domain::member::Member;
-use crate::domain::message::{Dialect, Message};
+use crate::domain::message::{Dialect, Message, MessageKind};
 use crate::domain::presence::Presence;
 use crate::domain::service::Candidates;
 use crate::domain::state::{Found, State};
@@ -24,8 +24,8 @@ pub enum Key {
     Account(AccountId),
     /// An account by its name.
     Name(Arc<str>),
-    /// The conversation of a pair, with its head and both members.
-    Single(Pair),
+    /// A conversation of a pair, with its head and both members.
+    Single(Pair, Topic),
     /// A conversation with its head.
     Conversation(ConversationId),
     /// An account's part in a conversation.
@@ -82,7 +82,7 @@ pub enum Row {
     /// For [`Key::Name`].
     Name(Arc<str>, Option<Arc<Account>>),
     /// For [`Key::Single`].
-    Single(Pair, Option<Box<SingleRow>>),
+    Single(Pair, Topic, Option<Box<SingleRow>>),
     /// For [`Key::Conversation`].
     Conversation(ConversationId, Option<Conversation>),
     /// For [`Key::Member`].
@@ -103,7 +103,7 @@ pub enum Row {
     Recall(RecallKey, Option<Arc<Message>>),
 }
 
-/// A single conversation with both its members.
+/// A conversation of a pair with both its members.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SingleRow {
     /// The conversation.
@@ -142,7 +142,7 @@ pub enum Facts {
     },
     /// For [`Command::ReserveId`].
     Nothing,
-    /// For [`Command::Read`], [`Command::Acknowledge`] and [`Command::Arrange`].
+    /// For [`Command::Read`] and [`Command::Arrange`].
     Read {
         /// The conversation.
         conversation: Option<Conversation>,
@@ -158,13 +158,14 @@ pub enum Facts {
         /// Whether an account has the group's name.
         name_taken: bool,
     },
-    /// For [`Command::AddMembers`], [`Command::RemoveMembers`], with one [`Command::SetAlias`], and with none [`Command::RenameGroup`].
+    /// For [`Command::AddMembers`], [`Command::RemoveMembers`], with one [`Command::SetAlias`], and [`Command::ChangeGroup`], those who
+    /// leave before those who join.
     Members {
         /// The group.
         conversation: Option<Conversation>,
         /// Whom, and their part in it.
         members: Vec<(Named, Option<Member>)>,
-        /// Whether an account has the group's name.
+        /// Whether an account has the name that the group then has.
         name_taken: bool,
     },
     /// For [`Command::SetProfile`] and [`Command::SetCard`].
@@ -207,8 +208,8 @@ pub enum Facts {
     },
     /// For [`Command::Recall`].
     Recall(Option<Box<Recallable>>),
-    /// For [`Command::ReadAll`]: each conversation and the reader's part in it.
-    ReadAll(Vec<(Option<Conversation>, Option<Member>)>),
+    /// For [`Command::ReadAll`] and [`Command::Acknowledge`]: each conversation and the account's part in it.
+    Parts(Vec<(Option<Conversation>, Option<Member>)>),
 }
 
 /// A message that may be taken back.
@@ -256,6 +257,14 @@ const NOWHERE: Place = Place::Conversation {
     recipient: None,
     prior: None,
 };
+
+/// In which of the conversations of two accounts a message stands.
+fn topic(send: &Send) -> Topic {
+    match send.kind {
+        MessageKind::Event(_) => Topic::Events,
+        _ => Topic::Messages,
+    }
+}
 
 /// An account as it was named.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -347,12 +356,14 @@ impl Gather<'_> {
                 })
             }
             Command::AddMembers { group, members } | Command::RemoveMembers { group, members } => {
-                self.members(*group, members)
+                self.members(*group, members, None)
             }
             Command::SetProfile { who, .. } | Command::SetCard { who, .. } => {
                 self.named(who).map(Facts::Profile)
             }
-            Command::SetAlias { group, who, .. } => self.members(*group, std::slice::from_ref(who)),
+            Command::SetAlias { group, who, .. } => {
+                self.members(*group, std::slice::from_ref(who), None)
+            }
             Command::BindToken { name, token, .. } => self.bind_token(name, *token),
             Command::MakeContact { account, other } => {
                 let found = self.state.account(*account);
@@ -367,12 +378,7 @@ impl Gather<'_> {
             Command::JoinNamed { account, name } => self.join_named(*account, name),
             Command::Leave { account, group } => self.leave(*account, group),
             Command::Recall(recall) => self.recall(recall),
-            Command::Acknowledge {
-                account,
-                conversation,
-                ..
-            }
-            | Command::Arrange {
+            Command::Arrange {
                 account,
                 conversation,
                 ..
@@ -384,25 +390,22 @@ impl Gather<'_> {
                 })
             }
             Command::ReserveId => Some(Facts::Nothing),
-            Command::RenameGroup { group, name } => {
-                let found = self.state.conversation(*group);
-                let conversation = self.want(found);
-                let name_taken = self.is_name_taken(name);
-                Some(Facts::Members {
-                    conversation: conversation?,
-                    members: Vec::new(),
-                    name_taken: name_taken?,
-                })
+            Command::ChangeGroup {
+                group,
+                name,
+                removed,
+                added,
+            } => {
+                let whom: Vec<Who> = removed.iter().chain(added).cloned().collect();
+                self.members(*group, &whom, name.as_ref())
             }
             Command::ReadAll { account, marks } => {
-                let parts: Vec<_> = marks
-                    .iter()
-                    .map(|(conversation, _)| self.part(*conversation, *account))
-                    .collect();
-                let whole = parts
-                    .into_iter()
-                    .map(|(conversation, member)| conversation.zip(member));
-                whole.collect::<Option<_>>().map(Facts::ReadAll)
+                let conversations = marks.iter().map(|(conversation, _)| *conversation);
+                self.parts(*account, conversations)
+            }
+            Command::Acknowledge { account, messages } => {
+                let conversations = messages.iter().map(|(conversation, _)| *conversation);
+                self.parts(*account, conversations)
             }
         }
     }
@@ -415,6 +418,8 @@ impl Gather<'_> {
                 let recipient = self.named(who);
                 recipient.and_then(|recipient| self.account_place(send, recipient))
             }
+            // Events are for accounts.
+            _ if topic(send) == Topic::Events => Some(NOWHERE),
             Peer::Shown(name) => self.shown_place(send, name),
             Peer::Conversation(id) => self.conversation_place(send, *id),
             Peer::Group(id) => self.group_place(send, *id),
@@ -439,7 +444,7 @@ impl Gather<'_> {
         if let Named::Account(account) = &recipient
             && let Some(pair) = Pair::new(send.from, account.id)
         {
-            let found = self.state.single(pair);
+            let found = self.state.single(pair, topic(send));
             if let Some((conversation, low, high)) = self.want(found)? {
                 prior = self.prior(send, conversation.id)?;
                 let (own, other) = if pair.low() == send.from {
@@ -478,6 +483,9 @@ impl Gather<'_> {
     fn conversation_place(&mut self, send: &Send, id: ConversationId) -> Option<Place> {
         let (conversation, member) = self.part(id, send.from);
         let (conversation, member) = (conversation?, member?);
+        if conversation.as_ref().is_some_and(Conversation::is_events) {
+            return Some(NOWHERE);
+        }
         let mut recipient = None;
         if let Some(Conversation {
             kind: ConversationKind::Single(pair),
@@ -537,13 +545,35 @@ impl Gather<'_> {
         (row, self.want(found))
     }
 
-    fn members(&mut self, group: ConversationId, whom: &[Who]) -> Option<Facts> {
+    /// All that are missing are named at once.
+    fn parts(
+        &mut self,
+        account: AccountId,
+        conversations: impl Iterator<Item = ConversationId>,
+    ) -> Option<Facts> {
+        let parts: Vec<_> = conversations
+            .map(|conversation| self.part(conversation, account))
+            .collect();
+        let whole = parts
+            .into_iter()
+            .map(|(conversation, member)| conversation.zip(member));
+        whole.collect::<Option<_>>().map(Facts::Parts)
+    }
+
+    /// A group that is called `name`, or as it is called.
+    fn members(
+        &mut self,
+        group: ConversationId,
+        whom: &[Who],
+        name: Option<&Arc<str>>,
+    ) -> Option<Facts> {
         let found = self.state.conversation(group);
         let conversation = self.want(found);
         let named = self.all_named(whom);
-        let name = conversation
+        let own_name = conversation
             .as_ref()
             .and_then(|c| c.as_ref()?.group().map(|group| Arc::clone(&group.name)));
+        let name = name.cloned().or(own_name);
         let name_taken = name.map_or(Some(false), |name| self.is_name_taken(&name));
         let mut members = Vec::with_capacity(whom.len());
         for named in named? {

@@ -234,6 +234,9 @@ pub struct MessagePage {
     pub accounts: Vec<Arc<Account>>,
     /// What reading these messages means for the asker's read position; `None` when there is nothing to read.
     pub mark: Option<ReadMark>,
+    /// Which page of a history this is, and of how many rows, where an answer cannot hold the one that was asked for: it begins with the
+    /// same message, and the next of that many rows goes on where it ends.
+    pub instead: Option<(u64, usize)>,
 }
 
 impl MessagePage {

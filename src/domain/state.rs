@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::domain::account::Account;
 use crate::domain::cache::Cache;
 use crate::domain::command::Effect;
-use crate::domain::conversation::{Conversation, ConversationKind, Head, Pair};
+use crate::domain::conversation::{Conversation, ConversationKind, Head, Pair, Topic};
 use crate::domain::ids::{AccountId, CommitNumber, ConversationId, TimeMs};
 use crate::domain::member::Member;
 use crate::domain::message::Message;
@@ -19,7 +19,7 @@ use crate::limits::STATE_CACHE_BYTES_MAX;
 pub struct State {
     accounts: Cache<AccountId, Option<Arc<Account>>>,
     names: Cache<Arc<str>, Option<AccountId>>,
-    singles: Cache<Pair, Option<ConversationId>>,
+    singles: Cache<(Pair, Topic), Option<ConversationId>>,
     conversations: Cache<ConversationId, Option<Conversation>>,
     members: Cache<(ConversationId, AccountId), Option<Member>>,
     tokens: Cache<TokenHash, Option<Token>>,
@@ -78,10 +78,14 @@ impl State {
         }
     }
 
-    /// The conversation of a pair with the parts of both, the lower account's first.
-    pub fn single(&mut self, pair: Pair) -> Found<Option<(Conversation, Member, Member)>> {
-        let missing = || Key::Single(pair);
-        let Some(id) = *self.singles.get(&pair).ok_or_else(missing)? else {
+    /// A conversation of a pair with the parts of both, the lower account's first.
+    pub fn single(
+        &mut self,
+        pair: Pair,
+        topic: Topic,
+    ) -> Found<Option<(Conversation, Member, Member)>> {
+        let missing = || Key::Single(pair, topic);
+        let Some(id) = *self.singles.get(&(pair, topic)).ok_or_else(missing)? else {
             return Ok(None);
         };
         let conversation = self
@@ -191,9 +195,9 @@ impl State {
                     self.insert_account(id, account);
                 }
             }
-            Row::Single(pair, row) => {
-                self.singles
-                    .put_loaded(pair, row.as_ref().map(|row| row.conversation.id), 0);
+            Row::Single(pair, topic, row) => {
+                let id = row.as_ref().map(|row| row.conversation.id);
+                self.singles.put_loaded((pair, topic), id, 0);
                 if let Some(row) = row {
                     let id = row.conversation.id;
                     self.conversations.put_loaded(id, Some(row.conversation), 0);
@@ -266,8 +270,13 @@ impl State {
                     });
                 }
                 Effect::Conversation(conversation) => {
-                    if let ConversationKind::Single(pair) = conversation.kind {
-                        self.singles.put(pair, Some(conversation.id), 0, commit);
+                    let key = match conversation.kind {
+                        ConversationKind::Single(pair) => Some((pair, Topic::Messages)),
+                        ConversationKind::Events(pair) => Some((pair, Topic::Events)),
+                        ConversationKind::Group(_) => None,
+                    };
+                    if let Some(key) = key {
+                        self.singles.put(key, Some(conversation.id), 0, commit);
                     }
                     if let Some(group) = conversation.group()
                         && let Some(name) = &group.jim_name

@@ -71,11 +71,27 @@ impl fmt::Display for MultipartError {
 impl std::error::Error for MultipartError {}
 
 /// Parses a complete body. `content_type` is the request's, which names the boundary.
+///
+/// # Errors
+/// When it is malformed, is not complete or goes beyond a limit.
 pub fn parse<'a>(content_type: &str, body: &'a [u8]) -> Result<Vec<Part<'a>>, MultipartError> {
+    let mut parts = Vec::new();
+    parse_into(content_type, body, &mut parts)?;
+    Ok(parts)
+}
+
+/// The same; the parts before an error are in `parts`, which was empty.
+///
+/// # Errors
+/// As [`parse`] has them.
+pub fn parse_into<'a>(
+    content_type: &str,
+    body: &'a [u8],
+    parts: &mut Vec<Part<'a>>,
+) -> Result<(), MultipartError> {
     let boundary = boundary(content_type)?;
     let delimiter = [b"\r\n--", boundary.as_bytes()].concat();
     let finder = memmem::Finder::new(&delimiter);
-    let mut parts = Vec::new();
     let mut rest = match body
         .strip_prefix(b"--")
         .and_then(|body| body.strip_prefix(boundary.as_bytes()))
@@ -86,7 +102,7 @@ pub fn parse<'a>(content_type: &str, body: &'a [u8]) -> Result<Vec<Part<'a>>, Mu
     loop {
         if let Some(after) = rest.strip_prefix(b"--") {
             return match skip_padding(after) {
-                [] | [b'\r', b'\n', ..] => Ok(parts),
+                [] | [b'\r', b'\n', ..] => Ok(()),
                 _ => Err(MultipartError::BadDelimiter),
             };
         }

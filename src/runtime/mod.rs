@@ -3,12 +3,13 @@
 //!
 //! Reading order: [`server`] (start and stop), [`event_loop`] (a shard's thread), [`shard`] (what it does in a turn), [`peers`] (its
 //! connections) and [`services`] (what it fetches for them), [`writer`], [`reader`]; then what they are made of, [`inbox`], [`shared`],
-//! [`sessions`], [`clock`], [`socket`], [`slab`], [`wheel`].
+//! [`sessions`], [`pushes`], [`clock`], [`socket`], [`slab`], [`wheel`].
 
 pub mod clock;
 pub mod event_loop;
 pub mod inbox;
 mod peers;
+mod pushes;
 pub mod reader;
 pub mod server;
 mod services;

@@ -140,8 +140,9 @@ impl<T: Transport> Shard<T> {
         let (waiting, since) = self.roster.deliver(account, commit, groups);
         let mut sockets = Vec::new();
         for call in waiting {
-            if self.roster.attach(account, call.conn, call) == Attach::Attached {
-                self.attached(call, account);
+            // When those before it are gone by now, so is what was loaded: then it is loaded again.
+            self.want_attached(call, account);
+            if self.account_of(call.conn) == Some(account) {
                 sockets.push(call.conn);
             }
         }
@@ -196,9 +197,25 @@ impl<T: Transport> Shard<T> {
         }
     }
 
+    /// Marks are not refused: they go as soon as there is room, before anything else. A connection has few, so that they are bounded.
     fn want_command(&mut self, call: CallKey, command: Command) {
-        if self.is_writer_behind() || !self.submit_command(Some(call), command) {
+        if command.is_mark() {
+            self.marks_waiting.push_back((call, command));
+            self.submit_marks();
+        } else if !self.marks_waiting.is_empty()
+            || self.is_writer_behind()
+            || !self.submit_command(Some(call), command)
+        {
             self.refuse(call, Refusal::Busy);
+        }
+    }
+
+    fn submit_marks(&mut self) {
+        while let Some((_, command)) = self.marks_waiting.front()
+            && self.has_room(command)
+            && let Some((call, command)) = self.marks_waiting.pop_front()
+        {
+            self.submit_command(Some(call), command);
         }
     }
 
@@ -209,14 +226,17 @@ impl<T: Transport> Shard<T> {
         is_high && self.writer.len() >= QUEUE_COMMANDS_MIN
     }
 
+    fn has_room(&self, command: &Command) -> bool {
+        self.commands_in_flight < SHARD_COMMANDS_MAX
+            && self.command_bytes_in_flight + command.bytes() <= SHARD_COMMAND_BYTES_MAX
+    }
+
     /// `false` when the shard has as many commands under way as it may.
     fn submit_command(&mut self, call: Option<CallKey>, command: Command) -> bool {
-        let bytes = command.bytes();
-        if self.commands_in_flight >= SHARD_COMMANDS_MAX
-            || self.command_bytes_in_flight + bytes > SHARD_COMMAND_BYTES_MAX
-        {
+        if !self.has_room(&command) {
             return false;
         }
+        let bytes = command.bytes();
         self.commands_in_flight += 1;
         self.command_bytes_in_flight += bytes;
         self.shared.pressure.submitted(self.shared.now_us());
@@ -350,6 +370,7 @@ impl<T: Transport> Shard<T> {
     fn handle_reply(&mut self, slot: CommandSlot, reply: Result<Reply, Refusal>) {
         self.commands_in_flight -= 1;
         self.command_bytes_in_flight -= slot.bytes;
+        self.submit_marks();
         if let Some(call) = slot.call {
             self.outcome(call, reply.map_or_else(Outcome::Refused, Outcome::Reply));
         }
@@ -402,3 +423,6 @@ fn method_not_allowed(method: Method) -> Page {
         ..Page::text(status, reason)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,15 @@
-//! Which shards look after an account, and who is online: the one table that shards and the writer share.
+//! Which shards look after an account, who is online, and what they were pushed: the one table that shards and the writer share.
 
 use std::collections::HashMap;
 
 use parking_lot::Mutex;
 
-use crate::domain::ids::AccountId;
+use crate::domain::ids::{AccountId, ConversationId, Position};
+use crate::domain::member::Member;
 use crate::domain::presence::Presence;
+use crate::domain::pushed::Pushed;
 use crate::limits::{SESSION_STRIPES, SHARDS_MAX};
+use crate::runtime::pushes::Pushes;
 
 const _: () = assert!(SHARDS_MAX <= u64::BITS as usize);
 
@@ -17,6 +20,7 @@ const _: () = assert!(SHARDS_MAX <= u64::BITS as usize);
 #[derive(Debug)]
 pub struct Sessions {
     stripes: Vec<Mutex<HashMap<AccountId, Looked>>>,
+    pushes: Pushes,
 }
 
 /// Who looks after an account: one bit a shard.
@@ -32,6 +36,7 @@ impl Default for Sessions {
     fn default() -> Sessions {
         Sessions {
             stripes: (0..SESSION_STRIPES).map(|_| Mutex::default()).collect(),
+            pushes: Pushes::default(),
         }
     }
 }
@@ -104,6 +109,27 @@ impl Presence for Sessions {
     fn is_online(&self, account: AccountId) -> bool {
         let stripe = self.stripe(account).lock();
         stripe.get(&account).is_some_and(|looked| looked.open > 0)
+    }
+
+    fn record_push(&self, account: AccountId, conversation: ConversationId, position: Position) {
+        self.pushes.insert(account, conversation, position);
+    }
+
+    fn pushed(&self, account: AccountId) -> Pushed {
+        self.pushes.of(account)
+    }
+
+    fn was_pushed(
+        &self,
+        account: AccountId,
+        conversation: ConversationId,
+        position: Position,
+    ) -> bool {
+        self.pushes.contains(account, conversation, position)
+    }
+
+    fn settle_pushes(&self, member: &Member) {
+        self.pushes.settle(member);
     }
 }
 

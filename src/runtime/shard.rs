@@ -11,6 +11,7 @@ use crossbeam_channel::Sender;
 use crate::admin::metrics::{Gauge, Recorder};
 use crate::conn::{BufferPool, Compressors, Delivered, Finished, HttpSettings, Want, WsSettings};
 use crate::dialect::Settings;
+use crate::domain::command::Command;
 use crate::domain::desk::Desk;
 use crate::domain::ids::{AccountId, TimeMs};
 use crate::domain::roster::Roster;
@@ -93,6 +94,8 @@ pub struct Shard<T> {
     pub(super) submits: Vec<Submitted<CommandSlot>>,
     pub(super) commands_in_flight: usize,
     pub(super) command_bytes_in_flight: usize,
+    /// Read marks and acknowledgements that found no room, in their order.
+    pub(super) marks_waiting: VecDeque<(CallKey, Command)>,
     /// The accounts of the sockets here.
     pub(super) roster: Roster<Key, CallKey>,
     /// Calls that wait for a view that is being loaded.
@@ -147,6 +150,7 @@ impl<T: Transport> Shard<T> {
             submits: Vec::new(),
             commands_in_flight: 0,
             command_bytes_in_flight: 0,
+            marks_waiting: VecDeque::new(),
             roster: Roster::default(),
             view_waiters: HashMap::new(),
             body_bytes: 0,

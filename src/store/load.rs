@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::domain::account::{Account, ServiceRole};
-use crate::domain::conversation::{ConversationKind, Head, Pair};
+use crate::domain::conversation::{ConversationKind, Head, Pair, Topic};
 use crate::domain::ids::{AccountId, ConversationId, TimeMs};
 use crate::domain::message::Message;
 use crate::domain::needs::{Key, RecallKey, Row, SingleRow};
@@ -23,9 +23,13 @@ fn row(snapshot: &dyn Snapshot, key: &Key) -> Result<Row> {
     Ok(match key {
         Key::Account(id) => Row::Account(*id, snapshot.account(*id)?),
         Key::Name(name) => Row::Name(Arc::clone(name), snapshot.account_named(name)?),
-        Key::Single(pair) => {
-            let id = snapshot.single(*pair)?;
-            Row::Single(*pair, id.map(|id| single(snapshot, *pair, id)).transpose()?)
+        Key::Single(pair, topic) => {
+            let id = match topic {
+                Topic::Messages => snapshot.single(*pair)?,
+                Topic::Events => snapshot.events(*pair)?,
+            };
+            let row = id.map(|id| single(snapshot, *pair, id)).transpose()?;
+            Row::Single(*pair, *topic, row)
         }
         Key::Conversation(id) => Row::Conversation(*id, snapshot.conversation(*id)?),
         Key::Member(conversation, account) => Row::Member(

@@ -82,6 +82,7 @@ struct State {
     tokens: HashMap<TokenHash, Token>,
     tokens_by_account: BTreeSet<(AccountId, TokenHash)>,
     singles: HashMap<Pair, ConversationId>,
+    events: HashMap<Pair, ConversationId>,
     conversations: HashMap<ConversationId, Conversation>,
     members: BTreeMap<(ConversationId, AccountId), Member>,
     members_by_account: BTreeSet<(AccountId, ConversationId)>,
@@ -109,6 +110,7 @@ impl Default for State {
             tokens: HashMap::new(),
             tokens_by_account: BTreeSet::new(),
             singles: HashMap::new(),
+            events: HashMap::new(),
             conversations: HashMap::new(),
             members: BTreeMap::new(),
             members_by_account: BTreeSet::new(),
@@ -149,8 +151,14 @@ impl State {
             Effect::TokenEnded(token) => self.end_token(token.hash),
             Effect::Conversation(conversation) => {
                 self.counters.conversation = self.counters.conversation.max(conversation.id);
-                if let ConversationKind::Single(pair) = conversation.kind {
-                    self.singles.insert(pair, conversation.id);
+                match conversation.kind {
+                    ConversationKind::Single(pair) => {
+                        self.singles.insert(pair, conversation.id);
+                    }
+                    ConversationKind::Events(pair) => {
+                        self.events.insert(pair, conversation.id);
+                    }
+                    ConversationKind::Group(_) => {}
                 }
                 if let Some(name) = conversation
                     .group()
@@ -277,6 +285,10 @@ impl Snapshot for State {
         Ok(self.singles.get(&pair).copied())
     }
 
+    fn events(&self, pair: Pair) -> Result<Option<ConversationId>> {
+        Ok(self.events.get(&pair).copied())
+    }
+
     fn conversation(&self, id: ConversationId) -> Result<Option<Conversation>> {
         let Some(conversation) = self.conversations.get(&id) else {
             return Ok(None);
@@ -398,8 +410,8 @@ impl Snapshot for State {
         client_id: &str,
     ) -> Result<Option<Arc<Message>>> {
         let used = self.uses(sender, origin, client_id);
-        let found = used
-            .map(|conversation| self.message_named(sender, conversation, origin, client_id));
+        let found =
+            used.map(|conversation| self.message_named(sender, conversation, origin, client_id));
         let found = found.collect::<Result<Vec<_>>>()?;
         Ok(found.into_iter().flatten().max_by_key(|message| message.id))
     }

@@ -4,6 +4,7 @@
 //! [`Snapshot`]s, which give rows; [`load`] turns rows into what a command needs and [`query`] into answers. Nothing outside a store
 //! depends on how it keeps things.
 
+pub mod export;
 pub mod load;
 pub mod memory;
 pub mod query;
@@ -129,6 +130,8 @@ pub trait Snapshot {
     fn tokens(&self, account: AccountId) -> Result<Vec<Token>>;
     /// The conversation of a pair.
     fn single(&self, pair: Pair) -> Result<Option<ConversationId>>;
+    /// The conversation that holds the events of a pair.
+    fn events(&self, pair: Pair) -> Result<Option<ConversationId>>;
     /// A conversation with its head.
     fn conversation(&self, id: ConversationId) -> Result<Option<Conversation>>;
     /// An account's part in a conversation, also after it has left.

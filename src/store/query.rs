@@ -33,8 +33,8 @@ const _: () = assert!(
 
 /// The answer to `query` as `snapshot` shows it.
 ///
-/// The messages of a page take at most [`ANSWER_BYTES_MAX`]: of a history page that would take more the newest rows are given, of
-/// unread messages the oldest, and the mark stands where they end.
+/// The messages of a page take at most [`ANSWER_BYTES_MAX`]: instead of a history page that would take more a smaller one is given that
+/// begins with the same message, of unread messages the oldest, and the mark stands where they end.
 ///
 /// # Errors
 /// When the store cannot be read.
@@ -178,6 +178,7 @@ fn view(snapshot: &dyn Snapshot, account: AccountId) -> Result<View> {
             .map_err(|failed| error = Some(failed))
             .ok()
     });
+    let rows = rows.flatten();
     let view = View::load(account, snapshot.commit()?, rows);
     error.map_or(Ok(view), Err)
 }
@@ -202,7 +203,7 @@ fn conversations(
     let memberships = snapshot.memberships(account)?;
     let active = memberships.into_iter().filter(Member::is_active);
     let mut rows = active
-        .map(|member| view_row(snapshot, member))
+        .filter_map(|member| view_row(snapshot, member).transpose())
         .collect::<Result<Vec<_>>>()?;
     let mut group_names = group_names(&rows);
     rows.retain(|row| !unread_only || row.unread() > 0);
@@ -212,7 +213,8 @@ fn conversations(
     Ok(ConversationList { rows, group_names })
 }
 
-fn view_row(snapshot: &dyn Snapshot, member: Member) -> Result<ViewRow> {
+/// `None` for a conversation that is shown to nobody.
+fn view_row(snapshot: &dyn Snapshot, member: Member) -> Result<Option<ViewRow>> {
     let conversation = conversation_of(snapshot, &member)?;
     let other = match &conversation.kind {
         ConversationKind::Single(pair) => {
@@ -221,12 +223,13 @@ fn view_row(snapshot: &dyn Snapshot, member: Member) -> Result<ViewRow> {
         ConversationKind::Group(group) => Other::Group {
             name_taken: snapshot.account_named(&group.name)?.is_some(),
         },
+        ConversationKind::Events(_) => return Ok(None),
     };
-    Ok(ViewRow {
+    Ok(Some(ViewRow {
         conversation,
         member,
         other,
-    })
+    }))
 }
 
 fn session(snapshot: &dyn Snapshot, hash: TokenHash) -> Result<Option<Session>> {
@@ -280,7 +283,7 @@ fn resolve_conversation(
             account_of(snapshot, pair.other(asker))?,
             Some(id),
         )),
-        ConversationKind::Single(_) => None,
+        ConversationKind::Single(_) | ConversationKind::Events(_) => None,
     })
 }
 
@@ -327,10 +330,29 @@ fn history(
     let oldest = newest.saturating_sub(rows).max(member.joined_after.0) + 1;
     let mut messages =
         snapshot.messages(conversation.id, oldest..=newest, Order::NewestFirst, size)?;
-    messages.truncate(count_that_fits(&messages));
+    let fits = count_that_fits(&messages);
+    page.instead = smaller_page(&mut messages, fits, number, size);
     messages.reverse();
     fill(snapshot, &mut page, messages)?;
     Ok(page)
+}
+
+/// Of page `number` of `size` rows, the newest first, an answer holds `fits`. If that is not all, keeps a page of fewer rows that begins with
+/// the same one, and says which that is.
+fn smaller_page(
+    messages: &mut Vec<Arc<Message>>,
+    fits: usize,
+    number: u64,
+    size: usize,
+) -> Option<(u64, usize)> {
+    if fits >= messages.len() {
+        return None;
+    }
+    let skipped = number.saturating_sub(1).saturating_mul(size as u64);
+    let divides = |size: &usize| skipped.is_multiple_of(*size as u64);
+    let size = (1..=fits).rev().find(divides).unwrap_or(1);
+    messages.truncate(size);
+    Some((skipped / size as u64 + 1, size))
 }
 
 fn unread(snapshot: &dyn Snapshot, mut page: MessagePage, rows_max: usize) -> Result<MessagePage> {

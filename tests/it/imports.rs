@@ -22,7 +22,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "limits", "proto", "domain", "dialect", "conn", "store", "media", "admin", "config",
         ],
     ),
-    ("main", &["config", "runtime"]),
+    ("main", &["config", "runtime", "store"]),
 ];
 
 /// What reaches out of the program, and the places that may.

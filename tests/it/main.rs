@@ -14,5 +14,7 @@ mod http_edges;
 mod imports;
 mod jim;
 mod lifecycle;
+mod pairs;
 mod readme;
+mod upkeep;
 mod websocket;

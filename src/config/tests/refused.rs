@@ -146,7 +146,7 @@ fn unknown_names_are_refused_with_the_nearest_right_one() {
             "--xyzzy",
             "--xyzzy: is not an option; imd --help lists them",
         ),
-        ("serve", "serve: is not an option; imd --help lists them"),
+        ("serve", "serve: is not a command; imd --help lists them"),
         ("-x", "-x: is not an option; imd --help lists them"),
     ] {
         assert_eq!(error(&[typed], &[], None), expected);

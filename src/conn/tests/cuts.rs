@@ -26,6 +26,8 @@ const REQUESTS: &[&[u8]] = &[
     b"POST /l HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
     b"POST /m HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
     b"POST /n HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n",
+    b"POST /im/send/msg HTTP/1.1\r\nHost: x\r\nOrigin: http://shop\r\nContent-Length: 99999999\r\n\r\n{",
+    b"POST /soa-im/buyer/sendMsg?jsonpCallback=cb HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\na=b\r\n7fffffff\r\n",
     b"\x16\x03\x01",
 ];
 

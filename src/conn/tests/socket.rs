@@ -11,7 +11,7 @@ use crate::proto::ws::close;
 const PING_MS: u64 = 60_000;
 const SILENCE_MS: u64 = 120_000;
 
-fn handshake(target: &str) -> Vec<u8> {
+pub(super) fn handshake(target: &str) -> Vec<u8> {
     format!(
         "GET {target} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
@@ -26,7 +26,7 @@ fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
     [&[0x80 | opcode, 0x80 | length, 0, 0, 0, 0], payload].concat()
 }
 
-fn text(payload: &str) -> Vec<u8> {
+pub(super) fn text(payload: &str) -> Vec<u8> {
     frame(1, payload.as_bytes())
 }
 
@@ -37,7 +37,7 @@ fn said(number: u32) -> Vec<u8> {
 }
 
 /// Takes what the server has sent since the last time, as frames of opcode and payload.
-fn received(peer: &mut Peer) -> Vec<(u8, Vec<u8>)> {
+pub(super) fn received(peer: &mut Peer) -> Vec<(u8, Vec<u8>)> {
     peer.write(usize::MAX);
     let sent = std::mem::take(&mut peer.sent);
     let mut rest = &sent[..];
@@ -58,7 +58,7 @@ fn received(peer: &mut Peer) -> Vec<(u8, Vec<u8>)> {
 }
 
 /// The payloads of what was received, as text.
-fn texts(peer: &mut Peer) -> Vec<String> {
+pub(super) fn texts(peer: &mut Peer) -> Vec<String> {
     let frames = received(peer).into_iter();
     frames
         .map(|(_, payload)| String::from_utf8(payload).expect("text"))

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::dialect::buyer::Waiting;
 use crate::dialect::buyer::decode::{self, Asked, Decode, Params, Said};
 use crate::dialect::buyer::encode::{self, Form, History, Refused, done};
-use crate::dialect::{Ask, Call, Context, Outcome, Response, Step, random};
+use crate::dialect::{Ask, Call, Context, Outcome, Response, Step, Unread, random};
 use crate::domain::account::Account;
 use crate::domain::command::{Command, Peer, Refusal, Reply, Send};
 use crate::domain::desk::Lookup;
@@ -128,6 +128,42 @@ pub(super) fn upload_image(request: &Request<'_>, context: &mut Context<'_>) -> 
 /// Starts getUnreadMsgCount.
 pub(super) fn get_unread_msg_count(request: &Request<'_>, context: &mut Context<'_>) -> Step {
     start(request, context, |_, _, _| Ok(Asked::UnreadCount), false)
+}
+
+/// Answers a request whose body was not read to its end.
+pub(super) fn refuse_unread(
+    request: &Request<'_>,
+    unread: Unread,
+    context: &mut Context<'_>,
+) -> Response {
+    let too_large = Refused::too_large("请求体过长");
+    refuse_body(request, unread, too_large, false, context)
+}
+
+/// The same for uploadImage.
+pub(super) fn refuse_upload(
+    request: &Request<'_>,
+    unread: Unread,
+    context: &mut Context<'_>,
+) -> Response {
+    let too_large = decode::too_large(context.settings);
+    refuse_body(request, unread, too_large, true, context)
+}
+
+fn refuse_body(
+    request: &Request<'_>,
+    unread: Unread,
+    too_large: Refused,
+    is_upload: bool,
+    context: &mut Context<'_>,
+) -> Response {
+    // What makes the parameters unreadable is that the body has no end.
+    let (form, _) = Params::read(request).form(is_upload);
+    let refused = match unread {
+        Unread::TooLarge => too_large,
+        Unread::NoRoom => Refusal::Busy.into(),
+    };
+    encode::refuse(context.body, &form, &refused)
 }
 
 /// Starts a call of a buyer who must be logged in. That is looked at first, so that an outdated page always learns it.

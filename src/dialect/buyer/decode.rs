@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::dialect::buyer::encode::{Form, History, Refused};
 use crate::dialect::buyer::upload;
 use crate::dialect::params::{self, Fault};
-use crate::dialect::{Context, Upload, auth, kinds};
+use crate::dialect::{Context, Settings, Upload, auth, kinds};
 use crate::domain::account::{Account, check_name};
 use crate::domain::command::Refusal;
 use crate::domain::message::{Dialect, MessageKind};
@@ -194,6 +194,12 @@ pub(super) fn check_buyer(account: &Account, buyer_name: Option<&str>) -> Result
     }
 }
 
+/// A file is larger than allowed.
+pub(super) fn too_large(settings: &Settings) -> Refused {
+    let bytes_max = settings.upload_bytes_max;
+    Refused::too_large(format!("图片不能超过 {bytes_max} 字节"))
+}
+
 /// Reads registerAndLogin and checks, where applications must prove themselves, that this is one.
 pub(super) fn login(
     params: &Params<'_>,
@@ -335,10 +341,7 @@ pub(super) fn keep(
         .filter(|bytes| !bytes.is_empty())
         .ok_or_else(|| missing(FILE_NAME))?;
     if bytes.len() > settings.upload_bytes_max {
-        return Err(Refused::too_large(format!(
-            "图片不能超过 {} 字节",
-            settings.upload_bytes_max
-        )));
+        return Err(too_large(settings));
     }
     let extension = upload::extension(bytes).ok_or(Refused::new(
         "图片格式不支持，只能是 PNG、JPEG、GIF、WebP 或 BMP",

@@ -316,7 +316,8 @@ pub(super) struct History {
     pub size: usize,
 }
 
-/// `data` of getHistoryMsg; a conversation with nobody is no page.
+/// `data` of getHistoryMsg; a conversation with nobody is no page. It says which page it is, also where that is another than the one that was
+/// asked for.
 pub(super) fn put_history(
     out: &mut Vec<u8>,
     settings: &Settings,
@@ -324,12 +325,14 @@ pub(super) fn put_history(
     asked: &History,
     page: Option<&MessagePage>,
 ) {
+    let instead = page.and_then(|page| page.instead);
+    let (number, size) = instead.unwrap_or((asked.page, asked.size));
     out.extend_from_slice(b"\"buyer_name\":");
     put_string(out, &buyer.name);
     out.extend_from_slice(b",\"current_page_no\":");
-    put_number(out, asked.page);
+    put_number(out, number);
     out.extend_from_slice(b",\"current_page_size\":");
-    put_number(out, asked.size);
+    put_number(out, size);
     out.extend_from_slice(b",\"detailList\":[");
     if let Some(page) = page {
         let in_group = page

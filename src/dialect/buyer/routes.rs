@@ -42,6 +42,7 @@ pub const ROUTES: &[(&str, Route)] = &[
             methods: &[Method::Post],
             body_bytes_max: upload_bytes_max,
             length_required: true,
+            refuse: calls::refuse_upload,
             ..call("buyer.uploadImage", calls::upload_image)
         },
     ),
@@ -63,6 +64,7 @@ const fn call(name: &'static str, start: fn(&Request<'_>, &mut Context<'_>) -> S
         body_bytes_max,
         length_required: false,
         start,
+        refuse: calls::refuse_unread,
     }
 }
 

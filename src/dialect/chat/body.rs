@@ -29,6 +29,7 @@ pub(super) struct Body<'a> {
     pub name: Scalar<'a>,
     pub members: Option<Vec<MemberBody<'a>>>,
     pub msg_type: Scalar<'a>,
+    pub event_type: Scalar<'a>,
     pub chat_type: Scalar<'a>,
     pub content: Scalar<'a>,
 }

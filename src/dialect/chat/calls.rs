@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use crate::dialect::chat::Waiting;
 use crate::dialect::chat::body::{Bad, Body};
+use crate::dialect::chat::decode::Say;
 use crate::dialect::chat::encode::{self, Refused, row_place};
 use crate::dialect::chat::tasks::{Task, TeamChange, What};
 use crate::dialect::json::put_number;
-use crate::dialect::{Ask, Call, Context, Outcome, Response, Step, auth, json, random};
+use crate::dialect::{Ask, Call, Context, Outcome, Response, Step, Unread, auth, json, random};
 use crate::domain::chat::{Arrangement, ChatAnswer, ChatQuery};
-use crate::domain::command::{Command, GroupAbout, Reply, Who};
+use crate::domain::command::{Command, GroupAbout, Reply, Send, Who};
 use crate::domain::conversation::Conversation;
 use crate::domain::desk::Lookup;
 use crate::domain::ids::{AccountId, ConversationId, Slot};
@@ -30,6 +31,8 @@ pub(super) enum Next {
     Session(Task),
     /// With what was asked: show it.
     Shown,
+    /// With a page: show it, whole.
+    Page,
     /// With an id: show it.
     Reserved,
     /// With a conversation and a member: read it all.
@@ -47,8 +50,6 @@ pub(super) enum Next {
     ChangeTeam(Caller, TeamChange),
     /// With them: end all memberships.
     DeleteTeam(Caller),
-    /// With one change made: make the others.
-    Steps(Vec<Command>),
 }
 
 /// Who calls, where that is known: the user of the token that was shown.
@@ -123,14 +124,18 @@ fn begin(task: Task, caller: Caller, context: &mut Context<'_>) -> Step {
         return refuse(Refused::NotYours, context);
     }
     match task.what {
+        What::Ask(query @ (ChatQuery::Everything { .. } | ChatQuery::Team { .. })) => {
+            ask(query, Next::Page)
+        }
         What::Ask(query) => ask(query, Next::Shown),
-        What::Between(query) => ask(asked_by(query, caller), Next::Shown),
+        What::Between(query) => ask(asked_by(query, caller), Next::Page),
         What::ReserveId => wait(Ask::Submit(Command::ReserveId), Next::Reserved),
         What::ReadRow(row) => ask(part(row), Next::Read(caller)),
         What::ArrangeRow(row, arrangement) => ask(part(row), Next::Arrange(caller, arrangement)),
         What::ReadWith(account, other) => {
             ask(ChatQuery::PartWith(account, other), Next::Read(caller))
         }
+        What::Tell(say) => tell(*say, caller, context),
         What::AddTeam { name, members } => add_team(name, members, caller, context),
         What::UpdateTeam(change) => ask(
             ChatQuery::Members(change.id),
@@ -190,15 +195,25 @@ pub(super) fn resume(next: Next, outcome: Outcome, context: &mut Context<'_>) ->
             encode::put_team(context.body, id, &name, &members);
             done()
         }
-        (Next::Steps(steps), Outcome::Reply(_)) => take(steps),
         _ => refuse(Refused::Failure, context),
     }
 }
 
 fn answered(next: Next, answer: ChatAnswer, context: &mut Context<'_>) -> Step {
     match (next, answer) {
-        (Next::Shown, ChatAnswer::Rows(Some(rows))) => encode::put_rows(context.body, &rows),
-        (Next::Shown, ChatAnswer::Rows(None)) => return refuse(Refused::NotFound, context),
+        (Next::Shown, ChatAnswer::Rows(Some(rows))) => {
+            encode::put_rows(context.body, context.presence, &rows);
+        }
+        (Next::Page, ChatAnswer::Rows(Some(rows))) => {
+            if !encode::put_rows(context.body, context.presence, &rows) {
+                // A shorter page would say that it is the last one.
+                context.body.clear();
+                return refuse(Refused::TooMany, context);
+            }
+        }
+        (Next::Shown | Next::Page, ChatAnswer::Rows(None)) => {
+            return refuse(Refused::NotFound, context);
+        }
         (Next::Shown, ChatAnswer::Count(count)) => put_one(context, "count", count),
         (Next::Shown, ChatAnswer::List(rows)) => {
             encode::put_conversations(context.body, context.settings, &rows)
@@ -226,12 +241,12 @@ fn answered(next: Next, answer: ChatAnswer, context: &mut Context<'_>) -> Step {
             });
         }
         (Next::ChangeTeam(caller, change), ChatAnswer::Members(team)) => {
-            return with_team(team, caller, context, |_, _| steps(change));
+            return with_team(team, caller, context, |_, _| change_team(change));
         }
         (Next::DeleteTeam(caller), ChatAnswer::Members(team)) => {
             return with_team(team, caller, context, |group, members| {
                 let members = members.into_iter().map(Who::Id).collect();
-                vec![Command::RemoveMembers { group, members }]
+                Command::RemoveMembers { group, members }
             });
         }
         _ => return refuse(Refused::Failure, context),
@@ -261,7 +276,7 @@ fn with_team(
     team: Option<Box<(Conversation, Vec<AccountId>)>>,
     caller: Caller,
     context: &mut Context<'_>,
-    commands: impl FnOnce(ConversationId, Vec<AccountId>) -> Vec<Command>,
+    command: impl FnOnce(ConversationId, Vec<AccountId>) -> Command,
 ) -> Step {
     let Some(team) = team else {
         return refuse(Refused::NotFound, context);
@@ -271,35 +286,28 @@ fn with_team(
     if caller.is_some() && caller != owner {
         return refuse(Refused::NotYours, context);
     }
-    take(commands(conversation.id, members))
+    wait(Ask::Submit(command(conversation.id, members)), Next::Done)
 }
 
-fn steps(change: TeamChange) -> Vec<Command> {
-    let group = change.id;
-    let whom = |users: Vec<AccountId>| users.into_iter().map(Who::Id).collect::<Vec<_>>();
-    let (inserted, deleted) = (whom(change.inserted), whom(change.deleted));
-    let mut steps = Vec::new();
-    // Taken from the end: what may be refused comes first.
-    if !deleted.is_empty() {
-        let members = deleted;
-        steps.push(Command::RemoveMembers { group, members });
+fn change_team(change: TeamChange) -> Command {
+    let whom = |users: Vec<AccountId>| users.into_iter().map(Who::Id).collect();
+    Command::ChangeGroup {
+        group: change.id,
+        name: change.name,
+        removed: whom(change.deleted),
+        added: whom(change.inserted),
     }
-    if let Some(name) = change.name {
-        steps.push(Command::RenameGroup { group, name });
-    }
-    if !inserted.is_empty() {
-        let members = inserted;
-        steps.push(Command::AddMembers { group, members });
-    }
-    steps
 }
 
-/// Does the last of `steps`, and the others after it.
-fn take(mut steps: Vec<Command>) -> Step {
-    match steps.pop() {
-        Some(command) => wait(Ask::Submit(command), Next::Steps(steps)),
-        None => done(),
+fn tell(say: Say, caller: Caller, context: &mut Context<'_>) -> Step {
+    let Some(from) = caller.or(say.from) else {
+        return refuse(Refused::BadRequest, context);
+    };
+    if let Err(refused) = say.check(from, context.settings) {
+        return refuse(refused, context);
     }
+    let send = Send { from, ..say.send };
+    wait(Ask::Submit(Command::Send(send)), Next::Done)
 }
 
 fn add_team(
@@ -352,6 +360,19 @@ fn wait(ask: Ask, next: Next) -> Step {
 
 fn done() -> Step {
     Step::Done(Response::new(200, "application/json"))
+}
+
+/// Answers a request whose body was not read to its end.
+pub(super) fn refuse_unread(
+    _request: &Request<'_>,
+    unread: Unread,
+    context: &mut Context<'_>,
+) -> Response {
+    let refused = match unread {
+        Unread::TooLarge => Refused::BadRequest,
+        Unread::NoRoom => Refused::Busy,
+    };
+    encode::refuse(context.body, refused)
 }
 
 fn refuse(refused: Refused, context: &mut Context<'_>) -> Step {

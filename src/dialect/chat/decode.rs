@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use crate::dialect::chat::body::{Bad, Body};
 use crate::dialect::chat::encode::{CUSTOM, Refused};
-use crate::dialect::kinds;
+use crate::dialect::{Settings, kinds};
 use crate::domain::command::{Peer, Send, Who};
 use crate::domain::ids::{AccountId, ConversationId};
-use crate::domain::message::Dialect;
+use crate::domain::message::{Dialect, EventKind, MessageKind};
 
 /// A frame of a client, understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +44,25 @@ pub(super) struct Say {
     pub send: Send,
 }
 
+impl Say {
+    /// Why `sender` cannot say it.
+    pub fn check(&self, sender: AccountId, settings: &Settings) -> Result<(), Refused> {
+        if self.from.is_some_and(|from| from != sender) {
+            return Err(Refused::NotYours);
+        }
+        if self.send.body.len() > settings.message_bytes_max {
+            return Err(Refused::BadRequest);
+        }
+        // The server neither reads messages nor lets anybody speak for it.
+        let is_server = |user: AccountId| user <= AccountId::SERVER;
+        let to_server = matches!(self.send.to, Peer::Account(Who::Id(to)) if is_server(to));
+        match to_server || is_server(sender) {
+            true => Err(Refused::NotFound),
+            false => Ok(()),
+        }
+    }
+}
+
 /// Client ids are positive and below 2^63.
 const ID_MAX: u64 = i64::MAX as u64;
 
@@ -57,7 +76,8 @@ pub(super) fn decode(payload: &[u8]) -> Asked {
         Ok(Some("Auth")) => auth(&body),
         Ok(Some("Heartbeat")) => Ok(Asked::Heartbeat),
         Ok(Some("Ack")) => source(&body).map(Asked::Acknowledge),
-        Ok(Some(name)) => say(&body, name),
+        Ok(Some(kinds::EVENT)) => event(&body, None).map(|say| Asked::Say(Box::new(say))),
+        Ok(Some(name)) => say(&body, name).map(|say| Asked::Say(Box::new(say))),
         Ok(None) | Err(Bad) => Err(Bad),
     };
     asked.unwrap_or(Asked::Refused(Refused::BadRequest, id))
@@ -125,12 +145,28 @@ fn source(body: &Body<'_>) -> Result<u64, Bad> {
     }
 }
 
-fn say(body: &Body<'_>, name: &str) -> Result<Asked, Bad> {
+/// An event, of `default` where the body does not say which.
+pub(super) fn event(body: &Body<'_>, default: Option<EventKind>) -> Result<Say, Bad> {
+    let named = match body.event_type.text()? {
+        Some(name) => Some(kinds::event_named(name).ok_or(Bad)?),
+        None => default,
+    };
+    let say = send(body, MessageKind::Event(named.ok_or(Bad)?))?;
+    match say.send.to {
+        Peer::Account(_) => Ok(say),
+        _ => Err(Bad),
+    }
+}
+
+fn say(body: &Body<'_>, name: &str) -> Result<Say, Bad> {
+    send(body, kinds::named(name).ok_or(Bad)?)
+}
+
+fn send(body: &Body<'_>, kind: MessageKind) -> Result<Say, Bad> {
     let id = body.id.number()?;
     if id.is_some_and(|id| id == 0 || id > ID_MAX) {
         return Err(Bad);
     }
-    let kind = kinds::named(name).ok_or(Bad)?;
     let to_user = body.to_user_id.number()?;
     let to_team = body.team_id.number()?;
     let chat_type = match (body.chat_type.text()?, to_team) {
@@ -140,11 +176,7 @@ fn say(body: &Body<'_>, name: &str) -> Result<Asked, Bad> {
     };
     let (to, attributes) = match chat_type {
         "Single" => {
-            // The server reads no messages.
             let user = to_user.map(AccountId).ok_or(Bad)?;
-            if user <= AccountId::SERVER {
-                return Ok(Asked::Refused(Refused::NotFound, id));
-            }
             (Peer::Account(Who::Id(user)), None)
         }
         "Group" => (Peer::Group(ConversationId(to_team.ok_or(Bad)?)), None),
@@ -155,7 +187,7 @@ fn say(body: &Body<'_>, name: &str) -> Result<Asked, Bad> {
         _ => return Err(Bad),
     };
     let content = body.content.text()?.ok_or(Bad)?;
-    Ok(Asked::Say(Box::new(Say {
+    Ok(Say {
         id,
         from: body.from_user_id.number()?.map(AccountId),
         send: Send {
@@ -167,5 +199,5 @@ fn say(body: &Body<'_>, name: &str) -> Result<Asked, Bad> {
             client_id: id.map(|id| Arc::from(id.to_string())),
             attributes,
         },
-    })))
+    })
 }

@@ -8,10 +8,14 @@ use crate::domain::command::Refusal;
 use crate::domain::conversation::ConversationKind;
 use crate::domain::ids::{AccountId, ConversationId, TimeMs};
 use crate::domain::message::{Dialect, Message};
+use crate::domain::presence::Presence;
 use crate::limits::ANSWER_BYTES_MAX;
 
 /// What is kept with a message to a service group, so that it is shown as one.
 pub(super) const CUSTOM: &str = r#"{"chatType":"Custom"}"#;
+
+/// The state of what was pushed and is not acknowledged.
+const PUSHED: &str = "ServerToClientIng";
 
 /// Slots in a row's number: a group has never had as many members.
 const SLOT_BITS: u32 = 20;
@@ -230,8 +234,8 @@ pub(super) fn put_push(out: &mut Vec<u8>, message: &Message, place: Place) {
         id: Some(shown_id(message)),
         at: message.at.0,
         chat_type: Some(place.chat_type(is_custom(message))),
-        state: Some("ServerToClientIng"),
-        event: None,
+        state: Some(PUSHED),
+        event: kinds::event_name(message.kind),
     };
     frame.put(out);
 }
@@ -295,12 +299,13 @@ pub(super) fn put_waiting(out: &mut Vec<u8>, count: u64, to: AccountId, now: Tim
     frame.put(out);
 }
 
-/// Messages, as many as an answer can hold.
-pub(super) fn put_rows(out: &mut Vec<u8>, rows: &[ChatRow]) {
-    put_list(out, rows, put_row);
+/// Messages, as many as an answer can hold; whether those are all.
+pub(super) fn put_rows(out: &mut Vec<u8>, presence: &dyn Presence, rows: &[ChatRow]) -> bool {
+    put_list(out, rows, |out, row| put_row(out, presence, row))
 }
 
-fn put_list<T>(out: &mut Vec<u8>, rows: &[T], mut put: impl FnMut(&mut Vec<u8>, &T)) {
+fn put_list<T>(out: &mut Vec<u8>, rows: &[T], mut put: impl FnMut(&mut Vec<u8>, &T)) -> bool {
+    let mut are_all = true;
     out.push(b'[');
     for (place, row) in rows.iter().enumerate() {
         let start = out.len();
@@ -310,13 +315,15 @@ fn put_list<T>(out: &mut Vec<u8>, rows: &[T], mut put: impl FnMut(&mut Vec<u8>, 
         put(out, row);
         if out.len() > ANSWER_BYTES_MAX && place > 0 {
             out.truncate(start);
+            are_all = false;
             break;
         }
     }
     out.push(b']');
+    are_all
 }
 
-fn put_row(out: &mut Vec<u8>, row: &ChatRow) {
+fn put_row(out: &mut Vec<u8>, presence: &dyn Presence, row: &ChatRow) {
     let message = &*row.message;
     let shown = kinds::shown_by_name(message);
     let place = Place::of(message, row.recipient);
@@ -325,11 +332,14 @@ fn put_row(out: &mut Vec<u8>, row: &ChatRow) {
     put_key_number(out, "fromUserId", Some(message.sender.0));
     put_key(out, "isRead");
     put_flag(out, row.is_read);
-    out.extend_from_slice(b",\"eventType\":null");
+    put_key_string(out, "eventType", kinds::event_name(message.kind));
     put_key_number(out, "toUserId", row.recipient.map(|to| to.0));
     put_content(out, shown.text());
+    let (conversation, position) = (message.conversation, message.position);
     let state = if row.is_acknowledged {
         "Client"
+    } else if presence.was_pushed(row.receiver, conversation, position) {
+        PUSHED
     } else {
         "Server"
     };
@@ -360,7 +370,9 @@ pub(super) fn put_conversations(out: &mut Vec<u8>, settings: &Settings, rows: &[
 fn put_conversation(out: &mut Vec<u8>, settings: &Settings, row: &ListRow) {
     let (conversation, member) = (&row.conversation, &row.member);
     let (to, team, chat_type) = match &conversation.kind {
-        ConversationKind::Single(pair) => (Some(pair.other(member.account).0), None, "Single"),
+        ConversationKind::Single(pair) | ConversationKind::Events(pair) => {
+            (Some(pair.other(member.account).0), None, "Single")
+        }
         ConversationKind::Group(_) => (None, Some(conversation.id.0), "Group"),
     };
     out.extend_from_slice(b"{\"top\":");

@@ -1,10 +1,12 @@
 //! The dialect of apps that name their users by number: a WebSocket at `/ws` on which messages are sent, pushed and acknowledged, and calls
-//! over HTTP below `/im/user/`, `/im/message/` and `/im/team/`.
+//! over HTTP below `/im/user/`, `/im/message/`, `/im/event/` and `/im/team/`.
 //!
-//! [`socket`] is the connection and [`outstanding`] what it has pushed and not heard of since; [`decode`] understands a frame and [`encode`]
+//! [`socket`] is the connection, [`outstanding`] what it has pushed and not heard of since and [`acknowledging`] what it has heard of and is
+//! not recorded yet; [`decode`] understands a frame and [`encode`]
 //! writes frames and rows. [`routes`] is the table of the calls, [`calls`] what each does and [`tasks`] what it asks for; [`body`] reads JSON
 //! for both.
 
+mod acknowledging;
 mod body;
 mod calls;
 mod decode;

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use crate::dialect::chat::encode::{Place, shown_id};
 use crate::domain::chat::ChatRow;
-use crate::domain::ids::{ConversationId, Position};
+use crate::domain::ids::{ConversationId, MessageId, Position};
 use crate::domain::member::Member;
 use crate::domain::message::Message;
-use crate::limits::{CHAT_OUTSTANDING_MAX, CHAT_REPEAT_MS, CHAT_REPEATS_MAX};
+use crate::limits::{
+    CHAT_OUTSTANDING_MAX, CHAT_PUSHED_FURTHER_MAX, CHAT_REPEAT_MS, CHAT_REPEATS_MAX,
+};
 
 /// Where a message stands.
 pub(super) type Spot = (ConversationId, Position);
@@ -17,12 +19,17 @@ pub(super) type Spot = (ConversationId, Position);
 #[derive(Debug, Default)]
 pub(super) struct Outstanding {
     pushed: VecDeque<Pushed>,
-    /// What the store said last of messages that wait: the ids under which they are shown, the oldest first.
-    waiting: Vec<(u64, Spot)>,
+    /// Where those stand that were pushed while there was no room for them above; they are not pushed again.
+    further: Vec<Known>,
+    /// Whether some of them were pushed when the socket was opened, so that they may come once more as new.
+    has_repeated: bool,
+    /// What the store said last of messages that wait, the oldest first.
+    waiting: Vec<Known>,
 }
 
 #[derive(Debug)]
 struct Pushed {
+    known: Known,
     message: Arc<Message>,
     place: Place,
     /// By the monotonic clock in milliseconds; 0 until the clock is looked at.
@@ -30,71 +37,104 @@ struct Pushed {
     repeats: u8,
 }
 
+/// A message by the id under which it is shown.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    shown: u64,
+    id: MessageId,
+    spot: Spot,
+}
+
+impl Known {
+    fn of(message: &Message) -> Known {
+        Known {
+            shown: shown_id(message),
+            id: message.id,
+            spot: (message.conversation, message.position),
+        }
+    }
+}
+
 impl Outstanding {
     /// Whether nothing is known to be outstanding.
     pub fn is_empty(&self) -> bool {
-        self.pushed.is_empty() && self.waiting.is_empty()
+        self.pushed.is_empty() && self.further.is_empty() && self.waiting.is_empty()
     }
 
-    /// How many messages were pushed and are not acknowledged.
-    pub fn pushed(&self) -> usize {
-        self.pushed.len()
+    /// Whether the message at `spot` was pushed to this socket when it was opened.
+    pub fn has_repeated(&self, spot: Spot) -> bool {
+        let mut pushed = self.pushed.iter();
+        self.has_repeated && pushed.any(|pushed| pushed.known.spot == spot)
     }
 
-    /// A message was pushed. Past the bound it is not remembered here: it is offered again when the client asks what waits.
+    /// A message that was pushed to another socket is pushed to this one, which was opened since; `false` when it was already.
+    pub fn repeat_here(&mut self, message: &Arc<Message>, place: Place) -> bool {
+        let spot = (message.conversation, message.position);
+        if self.pushed.iter().any(|pushed| pushed.known.spot == spot) {
+            return false;
+        }
+        self.has_repeated = true;
+        self.push(message, place);
+        true
+    }
+
+    /// A message was pushed. Past the bound it is not pushed again from here, but offered when the client asks what waits.
     pub fn push(&mut self, message: &Arc<Message>, place: Place) {
         if self.pushed.len() < CHAT_OUTSTANDING_MAX {
             self.pushed.push_back(Pushed {
+                known: Known::of(message),
                 message: Arc::clone(message),
                 place,
                 due_ms: 0,
                 repeats: 0,
             });
+        } else if self.further.len() < CHAT_PUSHED_FURTHER_MAX {
+            self.further.push(Known::of(message));
         }
     }
 
     /// Takes what the store says of messages that wait.
     pub fn set_waiting(&mut self, rows: &[ChatRow]) {
-        let spot =
-            |message: &Message| (shown_id(message), (message.conversation, message.position));
-        self.waiting = rows.iter().map(|row| spot(&row.message)).collect();
+        self.waiting = rows.iter().map(|row| Known::of(&row.message)).collect();
     }
 
     /// The message that is shown under `id`: of several the oldest, those that were pushed first; if there is none, the only one whose id is
     /// the same number as a double.
     pub fn find(&self, id: u64) -> Option<Spot> {
-        let pushed = self.pushed.iter().map(|pushed| {
-            let message = &pushed.message;
-            (
-                shown_id(message),
-                message.id,
-                (message.conversation, message.position),
-            )
-        });
-        let exact = pushed.clone().filter(|(shown, ..)| *shown == id);
-        if let Some((.., spot)) = exact.min_by_key(|(_, server, _)| *server) {
-            return Some(spot);
+        let pushed = self.pushed.iter().map(|pushed| pushed.known);
+        let pushed = pushed.chain(self.further.iter().copied());
+        let exact = pushed.clone().filter(|known| known.shown == id);
+        if let Some(oldest) = exact.min_by_key(|known| known.id) {
+            return Some(oldest.spot);
         }
-        if let Some((_, spot)) = self.waiting.iter().find(|(shown, _)| *shown == id) {
-            return Some(*spot);
+        if let Some(known) = self.waiting.iter().find(|known| known.shown == id) {
+            return Some(known.spot);
         }
-        let all = pushed.map(|(shown, _, spot)| (shown, spot));
-        let mut same = all
+        let mut same = pushed
             .chain(self.waiting.iter().copied())
-            .filter(|(shown, _)| *shown as f64 == id as f64)
-            .map(|(_, spot)| spot);
+            .filter(|known| known.shown as f64 == id as f64)
+            .map(|known| known.spot);
         let only = same.next()?;
         same.all(|spot| spot == only).then_some(only)
     }
 
-    /// The client's part in a conversation is another: forgets what is acknowledged there.
+    /// The client has acknowledged the message at `acknowledged`.
+    pub fn acknowledge(&mut self, acknowledged: Spot) {
+        self.pushed
+            .retain(|pushed| pushed.known.spot != acknowledged);
+        self.further.retain(|known| known.spot != acknowledged);
+        self.waiting.retain(|known| known.spot != acknowledged);
+    }
+
+    /// The client's part in a conversation is another: forgets what is acknowledged there, and all if it has left.
     pub fn update(&mut self, member: &Member) {
         let is_done = |(conversation, position): Spot| {
-            conversation == member.conversation && member.has_acknowledged(position)
+            conversation == member.conversation
+                && (!member.is_active() || member.has_acknowledged(position))
         };
-        self.pushed
-            .retain(|pushed| !is_done((pushed.message.conversation, pushed.message.position)));
-        self.waiting.retain(|(_, spot)| !is_done(*spot));
+        self.pushed.retain(|pushed| !is_done(pushed.known.spot));
+        self.further.retain(|known| !is_done(known.spot));
+        self.waiting.retain(|known| !is_done(known.spot));
     }
 
     /// A message was taken back: that is what is pushed from here on.

@@ -23,6 +23,12 @@ pub const ROUTES: &[(&str, Route)] = &[
         }),
     ),
     (
+        "/im/event/message/comment",
+        call("chat.comment", |request, context| {
+            run(request, context, tasks::comment)
+        }),
+    ),
+    (
         "/im/message/get/id",
         call("chat.getId", |request, context| {
             run(request, context, tasks::id)
@@ -105,5 +111,6 @@ const fn call(name: &'static str, start: fn(&Request<'_>, &mut Context<'_>) -> S
         body_bytes_max: |_| API_BODY_BYTES_MAX,
         length_required: false,
         start,
+        refuse: calls::refuse_unread,
     }
 }

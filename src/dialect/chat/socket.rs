@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::dialect::chat::acknowledging::Acknowledging;
 use crate::dialect::chat::decode::{Asked, Auth, Say, decode};
 use crate::dialect::chat::encode::{self, Place, Refused};
 use crate::dialect::chat::outstanding::{Outstanding, Spot};
@@ -13,10 +14,10 @@ use crate::domain::command::{Command, Peer, Refusal, Reply, Who};
 use crate::domain::desk::{Lookup, SessionMemo};
 use crate::domain::event::Event;
 use crate::domain::ids::AccountId;
-use crate::domain::message::Dialect;
+use crate::domain::message::{Dialect, MessageKind};
 use crate::domain::query::{Answer, Query, Resolved};
 use crate::domain::token::TokenHash;
-use crate::limits::{CHAT_AUTH_MS_MAX, LIST_ROWS_MAX};
+use crate::limits::{ANSWER_BYTES_MAX, CHAT_AUTH_MS_MAX, CHAT_OUTSTANDING_MAX, LIST_ROWS_MAX};
 use crate::proto::ws::close;
 
 /// A client's socket.
@@ -31,6 +32,8 @@ pub struct Chat {
     opened_ms: u64,
     /// Exists only while something is outstanding.
     outstanding: Option<Box<Outstanding>>,
+    /// Exists only while something is to be recorded.
+    acknowledging: Option<Box<Acknowledging>>,
 }
 
 /// A frame, understood.
@@ -53,7 +56,7 @@ enum Next {
     /// With the socket attached: what waits.
     Attached,
     Waiting,
-    /// With the message stored: say so. The id is the client's.
+    /// With the message stored: say so, unless it is an event. The id is the client's.
     Said(Option<u64>),
     /// With what waits: find the message of this id.
     Find(u64),
@@ -74,6 +77,7 @@ impl Endpoint for Chat {
             memo: SessionMemo::default(),
             opened_ms: 0,
             outstanding: None,
+            acknowledging: None,
         };
         (chat, SocketStep::Done)
     }
@@ -81,7 +85,7 @@ impl Endpoint for Chat {
     fn decode(&mut self, payload: &[u8], _is_text: bool) -> (Turnstile, Incoming) {
         let (turnstile, understood) = match decode(payload) {
             Asked::Acknowledge(id) => match self.find(id) {
-                Some(spot) => (Turnstile::Write, Understood::Acknowledged(spot)),
+                Some(spot) => (Turnstile::Silent, Understood::Acknowledged(spot)),
                 None => (Turnstile::Read, Understood::Asked(Asked::Acknowledge(id))),
             },
             asked @ Asked::Say(_) => (Turnstile::Write, Understood::Asked(asked)),
@@ -99,7 +103,7 @@ impl Endpoint for Chat {
         };
         self.use_token(context);
         match incoming.0 {
-            Understood::Acknowledged(spot) => acknowledge(account, spot),
+            Understood::Acknowledged(spot) => self.acknowledge(spot),
             Understood::Asked(Asked::Heartbeat) => SocketStep::Done,
             Understood::Asked(Asked::Auth(auth)) => match auth.user {
                 Some(user) if user == account => SocketStep::Done,
@@ -130,7 +134,11 @@ impl Endpoint for Chat {
             },
             (Next::Attached, Outcome::Attached) => match self.account() {
                 Some(account) => {
-                    let query = ChatQuery::UndeliveredCount(account);
+                    let query = ChatQuery::Waiting {
+                        account,
+                        pushed: context.presence.pushed(account),
+                        rows_max: CHAT_OUTSTANDING_MAX,
+                    };
                     wait(Ask::Query(Query::Chat(query)), Next::Waiting)
                 }
                 None => SocketStep::Done,
@@ -144,10 +152,12 @@ impl Endpoint for Chat {
                     message, recipient, ..
                 }),
             ) => {
-                let mut out = Vec::new();
-                encode::put_ack(&mut out, &message, recipient);
-                context.frames.text(&out);
-                SocketStep::Done
+                if !matches!(message.kind, MessageKind::Event(_)) {
+                    let mut out = Vec::new();
+                    encode::put_ack(&mut out, &message, recipient);
+                    context.frames.text(&out);
+                }
+                self.record()
             }
             (Next::Find(id), Outcome::Answer(Answer::Chat(answer))) => {
                 if let ChatAnswer::Rows(Some(rows)) = &*answer
@@ -155,13 +165,23 @@ impl Endpoint for Chat {
                 {
                     self.outstanding.get_or_insert_default().set_waiting(rows);
                 }
-                match (self.account(), self.find(id)) {
-                    (Some(account), Some(spot)) => acknowledge(account, spot),
-                    _ => SocketStep::Done,
+                match self.find(id) {
+                    Some(spot) => self.acknowledge(spot),
+                    None => SocketStep::Done,
                 }
             }
-            // What could not be recorded is offered again; what could not be counted is still there to be fetched.
-            (Next::Acknowledged | Next::Find(_) | Next::Waiting, _) => SocketStep::Done,
+            (Next::Acknowledged, outcome) => {
+                if let Some(acknowledging) = &mut self.acknowledging {
+                    if let Outcome::Refused(Refusal::Busy) = outcome {
+                        acknowledging.put_back();
+                        return SocketStep::Done;
+                    }
+                    acknowledging.finish();
+                }
+                self.record()
+            }
+            // What was not found is offered again; what could not be counted is still there to be fetched.
+            (Next::Find(_) | Next::Waiting, _) => SocketStep::Done,
             (Next::Said(source), Outcome::Refused(refusal)) => {
                 self.refuse(refusal.into(), source, context)
             }
@@ -186,6 +206,11 @@ impl Endpoint for Chat {
         self.hash
     }
 
+    fn is_full(&self) -> bool {
+        let acknowledging = self.acknowledging.as_ref();
+        acknowledging.is_some_and(|acknowledging| acknowledging.is_full())
+    }
+
     fn deadline_ms(&mut self, now_ms: u64) -> u64 {
         if self.opened_ms == 0 {
             self.opened_ms = now_ms;
@@ -205,15 +230,21 @@ impl Endpoint for Chat {
         let Some(outstanding) = &mut self.outstanding else {
             return;
         };
-        while let Some((message, place)) = outstanding.repeat(now_ms) {
-            let mut out = Vec::new();
+        let mut bytes = 0;
+        let mut out = Vec::new();
+        // What is left is still due, and comes when this is written.
+        while bytes <= ANSWER_BYTES_MAX
+            && let Some((message, place)) = outstanding.repeat(now_ms)
+        {
+            out.clear();
             encode::put_push(&mut out, &message, place);
+            bytes += out.len();
             context.frames.text(&out);
         }
         self.tidy();
     }
 
-    fn pushes(&mut self, event: &Event, _context: &mut SocketContext<'_>) -> bool {
+    fn pushes(&mut self, event: &Event, context: &mut SocketContext<'_>) -> bool {
         let Some(own) = self.account() else {
             return false;
         };
@@ -223,14 +254,22 @@ impl Endpoint for Chat {
                 if delivery.sender.id == own || recipient.is_some_and(|to| to != own) {
                     return false;
                 }
-                let place = Place::of(&delivery.message, recipient);
+                let message = &delivery.message;
                 let outstanding = self.outstanding.get_or_insert_default();
-                outstanding.push(&delivery.message, place);
+                if outstanding.has_repeated((message.conversation, message.position)) {
+                    return false;
+                }
+                outstanding.push(message, Place::of(message, recipient));
+                let (conversation, position) = (message.conversation, message.position);
+                context.presence.record_push(own, conversation, position);
                 true
             }
-            Event::Read { member, .. } | Event::MemberChanged { member }
+            Event::Read { member, .. }
+            | Event::MemberChanged { member }
+            | Event::Left { member, .. }
                 if member.account == own =>
             {
+                context.presence.settle_pushes(member);
                 if let Some(outstanding) = &mut self.outstanding {
                     outstanding.update(member);
                 }
@@ -261,6 +300,32 @@ impl Endpoint for Chat {
 impl Chat {
     fn find(&self, id: u64) -> Option<Spot> {
         self.outstanding.as_ref()?.find(id)
+    }
+
+    /// The client has the message at `spot`.
+    fn acknowledge(&mut self, spot: Spot) -> Step {
+        if let Some(outstanding) = &mut self.outstanding {
+            outstanding.acknowledge(spot);
+        }
+        self.tidy();
+        self.acknowledging.get_or_insert_default().add(spot);
+        self.record()
+    }
+
+    /// Has recorded what is acknowledged, unless the command before is under way: then it goes with the next.
+    fn record(&mut self) -> Step {
+        let (Some(account), Some(acknowledging)) = (self.account(), &mut self.acknowledging) else {
+            return SocketStep::Done;
+        };
+        match acknowledging.submit(account) {
+            Some(command) => wait(Ask::Submit(command), Next::Acknowledged),
+            None => {
+                if acknowledging.is_empty() {
+                    self.acknowledging = None;
+                }
+                SocketStep::Done
+            }
+        }
     }
 
     fn tidy(&mut self) {
@@ -321,24 +386,39 @@ impl Chat {
         wait(Ask::Attach(id), Next::Attached)
     }
 
+    /// Tells how many messages wait that were never pushed, and pushes again those that were.
     fn tell_what_waits(&mut self, answer: &ChatAnswer, context: &mut SocketContext<'_>) -> Step {
-        let pushed = self.outstanding.as_ref().map_or(0, |out| out.pushed());
-        if let (ChatAnswer::Count(count), Some(own)) = (answer, self.account())
-            && *count > pushed as u64
-        {
-            let mut out = Vec::new();
-            encode::put_waiting(&mut out, count - pushed as u64, own, context.now);
+        let (ChatAnswer::Waiting { pushed, others }, Some(own)) = (answer, self.account()) else {
+            return SocketStep::Done;
+        };
+        // What has come since the question was pushed here or elsewhere.
+        let since = context.presence.pushed(own);
+        let mut count = 0;
+        for (conversation, range) in others {
+            let (_, left) = since.split(*conversation, range.clone());
+            let lengths = left.iter().map(|range| range.end() - range.start() + 1);
+            count += lengths.sum::<u64>();
+        }
+        let mut out = Vec::new();
+        if count > 0 {
+            encode::put_waiting(&mut out, count, own, context.now);
             context.frames.text(&out);
+        }
+        for row in pushed {
+            let place = Place::of(&row.message, row.recipient);
+            let outstanding = self.outstanding.get_or_insert_default();
+            if outstanding.repeat_here(&row.message, place) {
+                out.clear();
+                encode::put_push(&mut out, &row.message, place);
+                context.frames.text(&out);
+            }
         }
         SocketStep::Done
     }
 
     fn say(&mut self, account: AccountId, say: Say, context: &mut SocketContext<'_>) -> Step {
-        if say.from.is_some_and(|from| from != account) {
-            return self.refuse(Refused::NotYours, say.id, context);
-        }
-        if say.send.body.len() > context.settings.message_bytes_max {
-            return self.refuse(Refused::BadRequest, say.id, context);
+        if let Err(refused) = say.check(account, context.settings) {
+            return self.refuse(refused, say.id, context);
         }
         let mut send = say.send;
         send.from = account;
@@ -367,13 +447,4 @@ impl Chat {
 
 fn wait(ask: Ask, next: Next) -> Step {
     SocketStep::Wait(ask, Call(next))
-}
-
-fn acknowledge(account: AccountId, (conversation, position): Spot) -> Step {
-    let command = Command::Acknowledge {
-        account,
-        conversation,
-        position,
-    };
-    wait(Ask::Submit(command), Next::Acknowledged)
 }

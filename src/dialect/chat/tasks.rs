@@ -1,12 +1,15 @@
 //! What a call is asked to do, read out of its body.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::dialect::chat::body::{Bad, Body, Scalar};
+use crate::dialect::chat::decode::{self, Say};
 use crate::dialect::chat::encode::row_place;
 use crate::domain::account::check_name;
 use crate::domain::chat::{Arrangement, ChatQuery};
 use crate::domain::ids::{AccountId, ConversationId};
+use crate::domain::message::EventKind;
 use crate::limits::{GROUP_MEMBERS_CEILING, LIST_ROWS_MAX, PAGE_ROWS_MAX};
 
 const PAGE_SIZE_DEFAULT: usize = 10;
@@ -42,6 +45,8 @@ pub(super) enum What {
     },
     /// Changes a team.
     UpdateTeam(TeamChange),
+    /// Tells somebody of an event.
+    Tell(Box<Say>),
     /// Ends the membership of all members of a team.
     DeleteTeam(ConversationId),
 }
@@ -139,6 +144,15 @@ pub(super) fn offline(body: &Body<'_>) -> Result<Task, Bad> {
     Ok(Task::of(account, What::Ask(query)))
 }
 
+/// `/event/message/comment`. The address says that it is an event, whatever the body says that it is.
+pub(super) fn comment(body: &Body<'_>) -> Result<Task, Bad> {
+    let say = decode::event(body, Some(EventKind::Comment))?;
+    Ok(Task {
+        users: say.from.into_iter().collect(),
+        what: What::Tell(Box::new(say)),
+    })
+}
+
 /// `/message/get/id`.
 pub(super) fn id(_body: &Body<'_>) -> Result<Task, Bad> {
     Ok(Task::of_caller(What::ReserveId))
@@ -229,6 +243,11 @@ pub(super) fn update_team(body: &Body<'_>) -> Result<Task, Bad> {
             Some("delete") => change.deleted.push(user),
             _ => return Err(Bad),
         }
+    }
+    // It would depend on the order whether they are members then.
+    let deleted: HashSet<&AccountId> = change.deleted.iter().collect();
+    if change.inserted.iter().any(|user| deleted.contains(user)) {
+        return Err(Bad);
     }
     Ok(Task::of_caller(What::UpdateTeam(change)))
 }

@@ -3,7 +3,7 @@
 use crate::dialect::conv::Waiting;
 use crate::dialect::conv::decode::{self, Fields};
 use crate::dialect::conv::encode::{self, Refused};
-use crate::dialect::{Ask, Call, Context, Outcome, Response, Step, conversation_id};
+use crate::dialect::{Ask, Call, Context, Outcome, Response, Step, Unread, conversation_id};
 use crate::domain::backend::{BackendAnswer, BackendQuery};
 use crate::domain::command::{Command, Refusal, Reply};
 use crate::domain::query::{Answer, MessagePage, Query};
@@ -158,6 +158,19 @@ fn wait(ask: Ask, next: Next) -> Step {
 
 fn refuse(refused: &Refused, context: &mut Context<'_>) -> Step {
     finish(encode::refuse(context.body, refused))
+}
+
+/// Answers a request whose body was not read to its end.
+pub(super) fn refuse_unread(
+    _request: &Request<'_>,
+    unread: Unread,
+    context: &mut Context<'_>,
+) -> Response {
+    let refused = match unread {
+        Unread::TooLarge => Refused::too_large("请求体过长"),
+        Unread::NoRoom => Refusal::Busy.into(),
+    };
+    encode::refuse(context.body, &refused)
 }
 
 fn finish(response: Response) -> Step {

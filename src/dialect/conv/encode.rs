@@ -142,15 +142,24 @@ fn put_overview_row(out: &mut Vec<u8>, row: &OverviewRow) {
     out.push(b'}');
 }
 
-/// A page of messages, newest first.
+/// A page of messages, newest first. Header fields say which page it is where that is another than the one that was asked for.
 pub(super) fn transcript(out: &mut Vec<u8>, page: &MessagePage) -> Response {
-    list(out, page.messages.iter().rev(), |out, message| {
+    let mut response = list(out, page.messages.iter().rev(), |out, message| {
         let sender = page
             .accounts
             .iter()
             .find(|account| account.id == message.sender);
         put_message(out, message, sender.map(|sender| &**sender));
-    })
+    });
+    if let Some((number, size)) = page.instead {
+        response
+            .headers
+            .push(("X-Page-No", Cow::Owned(number.to_string())));
+        response
+            .headers
+            .push(("X-Page-Size", Cow::Owned(size.to_string())));
+    }
+    response
 }
 
 fn put_message(out: &mut Vec<u8>, message: &Message, sender: Option<&Account>) {

@@ -80,6 +80,7 @@ const fn call(name: &'static str, start: fn(&Request<'_>, &mut Context<'_>) -> S
         body_bytes_max: |_| API_BODY_BYTES_MAX,
         length_required: false,
         start,
+        refuse: calls::refuse_unread,
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::dialect::jim::Waiting;
 use crate::dialect::jim::read::{BadValue, Field, Fields};
 use crate::dialect::json::{put_number, put_string};
-use crate::dialect::{Ask, Call, CallResult, Context, Outcome, Response, Step, auth};
+use crate::dialect::{Ask, Call, CallResult, Context, Outcome, Response, Step, Unread, auth};
 use crate::domain::account::{Account, Profile, ServiceRole, check_name};
 use crate::domain::command::{Command, Refusal, Reply, Who};
 use crate::domain::ids::TimeMs;
@@ -58,6 +58,11 @@ const BAD_FIELD: Refused = Refused {
     code: 500_102,
     text: "参数错误",
     result: CallResult::Refused,
+};
+/// The body is longer than any that has sensible fields.
+const TOO_LARGE: Refused = Refused {
+    text: "请求体过长",
+    ..BAD_FIELD
 };
 /// The token cannot be one, is somebody else's, or the application did not prove itself.
 const BAD_TOKEN: Refused = Refused {
@@ -270,13 +275,30 @@ fn done(context: &mut Context<'_>, put_data: impl FnOnce(&mut Vec<u8>)) -> Step 
 }
 
 fn refuse(refused: Refused, context: &mut Context<'_>) -> Step {
+    Step::Done(put_refused(refused, context))
+}
+
+fn put_refused(refused: Refused, context: &mut Context<'_>) -> Response {
     envelope(context.body, refused.code, refused.text, |out| {
         out.extend_from_slice(b"null")
     });
-    Step::Done(Response {
+    Response {
         result: refused.result,
         ..Response::new(200, "application/json")
-    })
+    }
+}
+
+/// Answers a request whose body was not read to its end.
+pub(super) fn refuse_unread(
+    _request: &Request<'_>,
+    unread: Unread,
+    context: &mut Context<'_>,
+) -> Response {
+    let refused = match unread {
+        Unread::TooLarge => TOO_LARGE,
+        Unread::NoRoom => BUSY,
+    };
+    put_refused(refused, context)
 }
 
 fn envelope(out: &mut Vec<u8>, code: u32, text: &str, put_data: impl FnOnce(&mut Vec<u8>)) {

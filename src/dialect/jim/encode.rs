@@ -309,7 +309,9 @@ fn key(page: &MessagePage, own: &Account) -> (bool, String) {
         None => (false, String::new()),
         Some(conversation) => match conversation.kind {
             ConversationKind::Group(_) => (true, group_id(conversation)),
-            ConversationKind::Single(pair) => (false, page.name_of(pair.other(own.id)).to_owned()),
+            ConversationKind::Single(pair) | ConversationKind::Events(pair) => {
+                (false, page.name_of(pair.other(own.id)).to_owned())
+            }
         },
     }
 }

@@ -31,6 +31,7 @@ const fn call(name: &'static str, start: fn(&Request<'_>, &mut Context<'_>) -> S
         body_bytes_max,
         length_required: false,
         start,
+        refuse: calls::refuse_unread,
     }
 }
 

@@ -234,6 +234,7 @@ impl Endpoint for Jim {
 
     fn pushes(&mut self, event: &Event, _context: &mut SocketContext<'_>) -> bool {
         match event {
+            Event::Message(delivery) if delivery.conversation.is_events() => false,
             Event::Message(delivery) => match &delivery.recipient {
                 Some((recipient, _)) => self.account() == Some(recipient.id),
                 None => true,

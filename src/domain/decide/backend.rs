@@ -24,11 +24,13 @@ impl Deciding<'_> {
                     return Err(Refusal::ToSelf);
                 }
             }
+            // The first message wins, whatever a later one with its id says.
+            Place::Conversation { prior: Some(_), .. } => {}
             Place::Conversation {
                 conversation,
                 member,
                 recipient,
-                ..
+                prior: None,
             } => {
                 if conversation.is_none() {
                     return Err(Refusal::NoSuchConversation);

@@ -10,22 +10,28 @@ use crate::domain::decide::Deciding;
 use crate::domain::event::{Audience, Event};
 use crate::domain::ids::Position;
 use crate::domain::member::Member;
+use crate::domain::needs::Named;
 
 impl Deciding<'_> {
     pub(super) fn acknowledge(
         &mut self,
-        position: Position,
+        positions: &[Position],
         conversation: Option<Conversation>,
         member: Option<Member>,
-    ) -> Result<Reply, Refusal> {
-        let conversation = conversation.ok_or(Refusal::NoSuchConversation)?;
-        let mut member = member
-            .filter(Member::is_active)
-            .ok_or(Refusal::NotAMember)?;
-        if position <= conversation.head.position && member.apply_acknowledged(position) {
+    ) {
+        let member = member.filter(Member::is_active);
+        let Some((conversation, mut member)) = conversation.zip(member) else {
+            return;
+        };
+        let mut is_changed = false;
+        for position in positions {
+            if *position <= conversation.head.position {
+                is_changed |= member.apply_acknowledged(*position);
+            }
+        }
+        if is_changed {
             self.change_member(member);
         }
-        Ok(Reply::Done)
     }
 
     pub(super) fn arrange(
@@ -63,18 +69,35 @@ impl Deciding<'_> {
         Reply::Id(id)
     }
 
-    pub(super) fn rename_group(
+    /// The first `removed` of `members` leave, the others join.
+    pub(super) fn change_group(
         &mut self,
-        name: &Arc<str>,
+        name: Option<&Arc<str>>,
+        removed: usize,
         conversation: Option<Conversation>,
+        mut members: Vec<(Named, Option<Member>)>,
         name_taken: bool,
     ) -> Result<Reply, Refusal> {
         let mut conversation = conversation.ok_or(Refusal::NoSuchConversation)?;
-        let id = conversation.id;
+        let added = members.split_off(removed.min(members.len()));
+        self.part(&mut conversation, members)?;
+        if let Some(name) = name {
+            self.rename(&mut conversation, name, name_taken)?;
+        }
+        self.join(&mut conversation, added, name_taken)?;
+        Ok(Reply::Group(conversation.id))
+    }
+
+    fn rename(
+        &mut self,
+        conversation: &mut Conversation,
+        name: &Arc<str>,
+        name_taken: bool,
+    ) -> Result<(), Refusal> {
+        check_name(name).map_err(|_| Refusal::BadName)?;
         let ConversationKind::Group(group) = &mut conversation.kind else {
             return Err(Refusal::NotAGroup);
         };
-        check_name(name).map_err(|_| Refusal::BadName)?;
         if group.name != *name {
             Arc::make_mut(group).name = Arc::clone(name);
             self.effects
@@ -82,11 +105,11 @@ impl Deciding<'_> {
             self.tell(
                 Audience::Everyone,
                 Event::GroupRenamed {
-                    conversation,
+                    conversation: conversation.clone(),
                     name_taken,
                 },
             );
         }
-        Ok(Reply::Group(id))
+        Ok(())
     }
 }

@@ -38,7 +38,9 @@ impl Deciding<'_> {
         });
         self.effects.push(Effect::Recall(Arc::clone(&message)));
         let audience = match conversation.kind {
-            ConversationKind::Single(pair) => Audience::Two(pair.low(), pair.high()),
+            ConversationKind::Single(pair) | ConversationKind::Events(pair) => {
+                Audience::Two(pair.low(), pair.high())
+            }
             ConversationKind::Group(_) => Audience::Everyone,
         };
         let recalled = Recalled {
@@ -60,6 +62,7 @@ impl Deciding<'_> {
                 .conversation
                 .group()
                 .is_some_and(|group| group.owner == recall.account);
-        own || owner
+        // Nobody but `chat`, which takes nothing back, knows of events.
+        (own || owner) && !found.conversation.is_events()
     }
 }

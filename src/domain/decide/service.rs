@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::domain::account::{Account, Profile};
 use crate::domain::command::{Effect, Refusal, Reply};
-use crate::domain::conversation::Pair;
+use crate::domain::conversation::{ConversationKind, Pair};
 use crate::domain::decide::Deciding;
 use crate::domain::event::{Audience, Contact, Event};
 use crate::domain::ids::ConversationId;
@@ -89,7 +89,8 @@ impl Deciding<'_> {
         if existing.is_some() {
             return Ok(());
         }
-        let (conversation, one_member, other_member) = self.create_single(pair, one.id);
+        let kind = ConversationKind::Single(pair);
+        let (conversation, one_member, other_member) = self.create_for_pair(kind, pair, one.id);
         self.effects.push(Effect::Member(one_member.clone()));
         let parties = [
             (Arc::clone(one), one_member),

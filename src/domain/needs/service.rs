@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::domain::account::Account;
 use crate::domain::command::{Peer, Recall};
-use crate::domain::conversation::{Conversation, Pair};
+use crate::domain::conversation::{Conversation, Pair, Topic};
 use crate::domain::ids::{AccountId, ConversationId, TimeMs};
 use crate::domain::member::Member;
 use crate::domain::needs::{Facts, Gather, Key, Named, RecallKey, Recallable};
@@ -42,7 +42,7 @@ impl Gather<'_> {
             .and_then(|(account, other)| Pair::new(account.id, other.id));
         let existing = match pair {
             Some(pair) => {
-                let found = self.state.single(pair);
+                let found = self.state.single(pair, Topic::Messages);
                 self.want(found)?.map(|(conversation, ..)| conversation.id)
             }
             None => None,

@@ -33,6 +33,26 @@ impl Default for Limits {
     }
 }
 
+/// What the body of a request may measure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BodyLimit {
+    /// Its bytes. Past it: refused with 413.
+    pub bytes_max: usize,
+    /// How much of a longer one is awaited before it is refused, if its sender does not wait for `100 Continue`: what tells in which form the
+    /// refusal is wanted may stand there.
+    pub peek_bytes: usize,
+}
+
+impl From<usize> for BodyLimit {
+    /// So many bytes, and a longer one is refused at once.
+    fn from(bytes_max: usize) -> Self {
+        Self {
+            bytes_max,
+            peek_bytes: 0,
+        }
+    }
+}
+
 /// What came out of the presented bytes.
 #[derive(Debug)]
 pub enum Event<'a> {
@@ -112,7 +132,13 @@ struct Pending {
 
 #[derive(Debug)]
 enum Transfer {
-    Length { remaining: usize },
+    Length {
+        remaining: usize,
+    },
+    /// Of a body that is too long: so much is still awaited.
+    Peek {
+        remaining: usize,
+    },
     Chunked(ChunkedDecoder),
     Done,
 }
@@ -125,14 +151,14 @@ impl Decoder {
 
     /// Reads the next event and returns how many bytes of `data` it took. `data` begins with the bytes that the
     /// previous call did not consume. Call again with what remains until [`Event::NeedMore`]; a collected body is
-    /// freed by the next call. `body_max` says, once a head is complete, how many bytes its body may have (else 413).
+    /// freed by the next call. `body_limit` says, once a head is complete, how many bytes its body may have (else 413).
     ///
-    /// An error ends the connection after its answer; the decoder is not to be used after it.
-    pub fn decode<'a>(
+    /// An error ends the connection after its answer; the decoder is not to be used after it, but for [`Decoder::unread`].
+    pub fn decode<'a, L: Into<BodyLimit>>(
         &'a mut self,
         data: &'a [u8],
         limits: &Limits,
-        body_max: impl FnOnce(&Head<'_>) -> usize,
+        body_limit: impl FnOnce(&Head<'_>) -> L,
     ) -> Result<(usize, Event<'a>), Refusal> {
         match self.pending.as_deref() {
             Some(pending) if !matches!(pending.transfer, Transfer::Done) => {
@@ -153,18 +179,31 @@ impl Decoder {
         let (body_max, transfer) = match head.framing() {
             Framing::Absent => return Ok((consumed, request(Body::Received(&[])))),
             Framing::Length(length) => {
-                let body_max = body_max(&head);
-                let length = usize::try_from(length)
-                    .ok()
-                    .filter(|&length| length <= body_max)
-                    .ok_or(Refusal::new(413, "body too large"))?;
-                if let Some(body) = rest.get(..length) {
-                    return Ok((consumed + length, request(Body::Received(body))));
-                }
-                (body_max, Transfer::Length { remaining: length })
+                let limit = body_limit(&head).into();
+                let length = usize::try_from(length).unwrap_or(usize::MAX);
+                let transfer = if length > limit.bytes_max {
+                    let peek = if head.expects_continue() {
+                        0
+                    } else {
+                        limit.peek_bytes
+                    };
+                    let remaining = peek.min(length);
+                    Transfer::Peek { remaining }
+                } else {
+                    if let Some(body) = rest.get(..length) {
+                        return Ok((consumed + length, request(Body::Received(body))));
+                    }
+                    Transfer::Length { remaining: length }
+                };
+                (limit.bytes_max, transfer)
             }
-            Framing::Chunked => (body_max(&head), Transfer::Chunked(ChunkedDecoder::new())),
+            Framing::Chunked => {
+                let limit = body_limit(&head).into();
+                let chunked = Transfer::Chunked(ChunkedDecoder::new());
+                (limit.bytes_max, chunked)
+            }
         };
+        let is_refused = matches!(transfer, Transfer::Peek { .. });
         self.pending = Some(Box::new(Pending {
             head: raw.into(),
             facts: head.facts(),
@@ -172,10 +211,19 @@ impl Decoder {
             body_max,
             transfer,
         }));
-        if rest.is_empty() && head.expects_continue() {
+        if rest.is_empty() && head.expects_continue() && !is_refused {
             return Ok((consumed, Event::Continue));
         }
         self.decode_body(rest, consumed)
+    }
+
+    /// The request whose body is under way or was refused, with what came of that.
+    pub fn unread(&mut self) -> Option<Request<'_>> {
+        let pending = self.pending.as_deref_mut()?;
+        Some(Request {
+            head: Head::new(&pending.head, pending.facts),
+            body: Body::Collected(&mut pending.body),
+        })
     }
 
     /// Whether a request has begun to arrive and is not complete: what a time limit for slow requests looks at.
@@ -281,13 +329,11 @@ impl Decoder {
             return Ok((consumed, Event::NeedMore));
         };
         let (taken, done) = match &mut pending.transfer {
-            Transfer::Length { remaining } => {
-                let now = data.get(..*remaining).unwrap_or(data);
-                reserve_for(&mut pending.body, now.len(), *remaining);
-                pending.body.extend_from_slice(now);
-                *remaining -= now.len();
-                (now.len(), *remaining == 0)
-            }
+            Transfer::Length { remaining } => collect(&mut pending.body, data, remaining),
+            Transfer::Peek { remaining } => match collect(&mut pending.body, data, remaining) {
+                (_, true) => return Err(Refusal::new(413, "body too large")),
+                (taken, false) => (taken, false),
+            },
             Transfer::Chunked(chunked) => {
                 chunked.decode(data, &mut pending.body, pending.body_max)?
             }
@@ -304,6 +350,15 @@ impl Decoder {
         };
         Ok((consumed, Event::Request(request)))
     }
+}
+
+/// Takes what is there of `remaining` bytes: how many, and whether that was all.
+fn collect(body: &mut Vec<u8>, data: &[u8], remaining: &mut usize) -> (usize, bool) {
+    let now = data.get(..*remaining).unwrap_or(data);
+    reserve_for(body, now.len(), *remaining);
+    body.extend_from_slice(now);
+    *remaining -= now.len();
+    (now.len(), *remaining == 0)
 }
 
 /// Makes room for `now` bytes of a body of which `remaining` are to come. Grows by doubling, and never past the end:

@@ -27,6 +27,20 @@ fn a_form_with_a_file() {
 }
 
 #[test]
+fn the_parts_before_an_error_are_there() {
+    let whole = b"--b-1\r\nContent-Disposition: form-data; name=a\r\n\r\nx\r\n\
+        --b-1\r\nContent-Disposition: form-data; name=b\r\n\r\ny\r\n--b-1--\r\n";
+    let ends = [whole.len() - 20, whole.len() - 4, whole.len()];
+    for (end, expected) in ends.into_iter().zip([1, 2, 2]) {
+        let mut parts = Vec::new();
+        let read = parse_into(TYPE, &whole[..end], &mut parts);
+        assert_eq!(read.is_ok(), end == whole.len(), "{end}");
+        assert_eq!(parts.len(), expected, "{end}");
+        assert_eq!(parts[0], part("a", b"x"));
+    }
+}
+
+#[test]
 fn framing_that_is_allowed() {
     let field = "Content-Disposition: form-data; name=a\r\n\r\n";
     let one = |body| Ok(vec![part("a", body)]);

@@ -4,13 +4,14 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{account_of, conversation_of, count_that_fits, fill};
+use super::{account_of, conversation_of, fill, smaller_page};
 use crate::domain::account::Account;
 use crate::domain::backend::{BackendAnswer, BackendQuery, OverviewRow, Talk};
 use crate::domain::command::Refusal;
 use crate::domain::conversation::{Conversation, ConversationKind, Pair};
 use crate::domain::ids::{AccountId, ConversationId, Position};
 use crate::domain::member::{Member, ReadMark};
+use crate::domain::message::escaped_bytes_max;
 use crate::domain::query::MessagePage;
 use crate::limits::{ANSWER_BYTES_MAX, LIST_ROWS_MAX, PAGE_ROWS_MAX};
 use crate::store::{Order, Result, Snapshot};
@@ -18,7 +19,8 @@ use crate::store::{Order, Result, Snapshot};
 /// An answer, or why there is none.
 type Answered<T> = Result<std::result::Result<T, Refusal>>;
 
-/// The answer to `query` as `snapshot` shows it. Rows that would make it larger than [`ANSWER_BYTES_MAX`] are left out, the oldest first.
+/// The answer to `query` as `snapshot` shows it. Rows that would make it larger than [`ANSWER_BYTES_MAX`] are left out, the oldest first; a page
+/// of messages says so.
 pub(super) fn answer(snapshot: &dyn Snapshot, query: &BackendQuery) -> Answered<BackendAnswer> {
     Ok(match query {
         BackendQuery::Overview {
@@ -58,7 +60,8 @@ fn overview(
         if member.is_active() {
             let conversation = conversation_of(snapshot, &member)?;
             // Two accounts may be joined before either has said anything.
-            if conversation.group().is_some() || conversation.head.position.0 > 0 {
+            let is_begun = conversation.group().is_some() || conversation.head.position.0 > 0;
+            if is_begun && !conversation.is_events() {
                 parts.push((conversation, member));
             }
         }
@@ -87,7 +90,9 @@ fn overview_row(
     accounts: &mut Accounts,
 ) -> Result<OverviewRow> {
     let ids: Vec<AccountId> = match &conversation.kind {
-        ConversationKind::Single(pair) => vec![member.account, pair.other(member.account)],
+        ConversationKind::Single(pair) | ConversationKind::Events(pair) => {
+            vec![member.account, pair.other(member.account)]
+        }
         ConversationKind::Group(_) => joined(snapshot, conversation.id, members_max)?
             .iter()
             .map(|member| member.account)
@@ -134,6 +139,7 @@ fn row_bytes(row: &OverviewRow) -> usize {
 }
 
 /// Accounts that were looked up already: groups share members.
+#[derive(Default)]
 struct Accounts(HashMap<AccountId, Arc<Account>>);
 
 impl Accounts {
@@ -201,7 +207,8 @@ fn transcript(
             }
         }
     };
-    let Some(conversation) = snapshot.conversation(id)? else {
+    let conversation = snapshot.conversation(id)?;
+    let Some(conversation) = conversation.filter(|found| !found.is_events()) else {
         return Ok(Err(Refusal::NoSuchConversation));
     };
     let member = match reader {
@@ -220,9 +227,22 @@ fn transcript(
     let unseen = member.as_ref().map_or(0, |member| member.joined_after.0);
     let oldest = newest.saturating_sub(rows).max(unseen) + 1;
     let mut messages = snapshot.messages(id, oldest..=newest, Order::NewestFirst, size)?;
-    messages.truncate(count_that_fits(&messages));
+    let mut accounts = Accounts::default();
+    let mut bytes = 0;
+    let mut fits = 0;
+    for message in &messages {
+        let sender = accounts.get(snapshot, message.sender)?;
+        let (nick, avatar) = (&sender.profile.nick, &sender.profile.avatar);
+        bytes += message.answer_bytes_max() + escaped_bytes_max(nick) + escaped_bytes_max(avatar);
+        if bytes > ANSWER_BYTES_MAX {
+            break;
+        }
+        fits += 1;
+    }
+    let instead = smaller_page(&mut messages, fits.max(1), page, rows as usize);
     messages.reverse();
     let mut found = MessagePage {
+        instead,
         mark: match (&member, messages.last()) {
             (Some(member), Some(last)) => mark(snapshot, &conversation, member, last.position.0)?,
             _ => None,

@@ -2,38 +2,35 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use super::{conversation_of, count_by_bodies};
+use super::{conversation_of, count_by_bodies, count_that_fits};
 use crate::domain::chat::{ChatAnswer, ChatQuery, ChatRow, ListRow};
 use crate::domain::conversation::{Conversation, ConversationKind, Pair};
 use crate::domain::ids::{AccountId, ConversationId, MessageId};
 use crate::domain::member::Member;
 use crate::domain::message::Message;
+use crate::domain::pushed::Pushed;
 use crate::limits::{
     ANSWER_BYTES_MAX, CHAT_PAGE_DEPTH_MAX, LIST_ROWS_MAX, PAGE_ROWS_MAX, QUERY_CHUNK_ROWS,
 };
 use crate::store::query::unread::oldest_from_others;
 use crate::store::{Order, Result, Snapshot};
 
-/// The answer to `query` as `snapshot` shows it. Rows whose bodies would take more than [`ANSWER_BYTES_MAX`] together are left out.
+/// The answer to `query` as `snapshot` shows it. Rows whose bodies would take more than [`ANSWER_BYTES_MAX`] together are left out; of a page
+/// all but the first of them, so that whoever writes it sees that it does not fit.
 pub(super) fn answer(snapshot: &dyn Snapshot, query: &ChatQuery) -> Result<ChatAnswer> {
     Ok(match query {
         ChatQuery::Undelivered { account, rows_max } => {
             let rows_max = (*rows_max).min(LIST_ROWS_MAX);
             ChatAnswer::Rows(Some(undelivered(snapshot, *account, rows_max)?))
         }
-        ChatQuery::UndeliveredCount(account) => {
-            let mut count = 0;
-            for part in parts(snapshot, *account)? {
-                let head = part.conversation.head.position;
-                let missing = part.member.unacknowledged(head);
-                count += missing
-                    .map(|range| range.end() - range.start() + 1)
-                    .sum::<u64>();
-            }
-            ChatAnswer::Count(count)
-        }
+        ChatQuery::Waiting {
+            account,
+            pushed,
+            rows_max,
+        } => waiting(snapshot, *account, pushed, (*rows_max).min(LIST_ROWS_MAX))?,
         ChatQuery::Everything {
             account,
             page,
@@ -77,11 +74,13 @@ pub(super) fn answer(snapshot: &dyn Snapshot, query: &ChatQuery) -> Result<ChatA
         }
         ChatQuery::Unread(account) => {
             let parts = parts(snapshot, *account)?;
+            let seen = parts.iter().filter(|part| !part.conversation.is_events());
             let unread = |part: &Part| part.member.unread(part.conversation.head.position);
-            ChatAnswer::Count(parts.iter().map(unread).sum())
+            ChatAnswer::Count(seen.map(unread).sum())
         }
         ChatQuery::Part(id, slot) => {
             let conversation = snapshot.conversation(*id)?;
+            let conversation = conversation.filter(|found| !found.is_events());
             let mut members = snapshot.members(*id)?.into_iter();
             let member = members.find(|member| member.slot == *slot && member.is_active());
             ChatAnswer::Part(conversation.zip(member).map(Box::new))
@@ -114,7 +113,7 @@ struct Part {
 impl Part {
     fn new(snapshot: &dyn Snapshot, conversation: Conversation, member: Member) -> Result<Part> {
         let other = match &conversation.kind {
-            ConversationKind::Single(pair) => {
+            ConversationKind::Single(pair) | ConversationKind::Events(pair) => {
                 snapshot.member(conversation.id, pair.other(member.account))?
             }
             ConversationKind::Group(_) => None,
@@ -143,6 +142,7 @@ impl Part {
         let position = message.position;
         ChatRow {
             recipient,
+            receiver: judged.map_or(self.member.account, |member| member.account),
             is_acknowledged: judged.is_none_or(|member| member.has_acknowledged(position)),
             is_read: judged.is_none_or(|member| member.read >= position),
             message,
@@ -185,27 +185,82 @@ fn undelivered(
     account: AccountId,
     rows_max: usize,
 ) -> Result<Vec<ChatRow>> {
-    let mut oldest: Vec<ChatRow> = Vec::new();
+    let mut oldest = Oldest::new(account, rows_max);
     for part in parts(snapshot, account)? {
-        let head = part.conversation.head.position;
-        if part.member.unacknowledged(head).next().is_none() {
-            continue;
+        let missing = part.member.unacknowledged(part.conversation.head.position);
+        let missing: Vec<_> = missing.collect();
+        oldest.add(snapshot, part, missing)?;
+    }
+    Ok(oldest.rows)
+}
+
+/// What is not acknowledged, with the messages of what was pushed: as many as can be pushed again at once.
+fn waiting(
+    snapshot: &dyn Snapshot,
+    account: AccountId,
+    pushed: &Pushed,
+    rows_max: usize,
+) -> Result<ChatAnswer> {
+    let mut oldest = Oldest::new(account, rows_max);
+    let mut others = Vec::new();
+    for part in parts(snapshot, account)? {
+        let id = part.conversation.id;
+        let mut again = Vec::new();
+        for missing in part.member.unacknowledged(part.conversation.head.position) {
+            let (inside, outside) = pushed.split(id, missing);
+            again.extend(inside);
+            others.extend(outside.into_iter().map(|range| (id, range)));
+        }
+        oldest.add(snapshot, part, again)?;
+    }
+    let mut pushed = oldest.rows;
+    let messages: Vec<_> = pushed.iter().map(|row| Arc::clone(&row.message)).collect();
+    pushed.truncate(count_that_fits(&messages));
+    Ok(ChatAnswer::Waiting { pushed, others })
+}
+
+/// The oldest messages to an account out of several conversations.
+struct Oldest {
+    account: AccountId,
+    rows_max: usize,
+    rows: Vec<ChatRow>,
+}
+
+impl Oldest {
+    fn new(account: AccountId, rows_max: usize) -> Oldest {
+        Oldest {
+            account,
+            rows_max,
+            rows: Vec::new(),
+        }
+    }
+
+    /// Adds those of `ranges`, which go from low to high.
+    fn add(
+        &mut self,
+        snapshot: &dyn Snapshot,
+        part: Part,
+        ranges: Vec<RangeInclusive<u64>>,
+    ) -> Result<()> {
+        if ranges.is_empty() {
+            return Ok(());
         }
         let part = Part::new(snapshot, part.conversation, part.member)?;
         let mut found = 0;
-        for range in part.member.unacknowledged(head) {
-            let id = part.conversation.id;
-            let messages = oldest_from_others(snapshot, id, account, range, rows_max - found)?;
+        for range in ranges {
+            let (id, rows_max) = (part.conversation.id, self.rows_max - found);
+            let messages = oldest_from_others(snapshot, id, self.account, range, rows_max)?;
             found += messages.len();
-            oldest.extend(messages.into_iter().map(|message| part.row(message)));
-            if found >= rows_max {
+            let rows = messages.into_iter().map(|message| part.row(message));
+            self.rows.extend(rows);
+            if found >= self.rows_max {
                 break;
             }
         }
-        oldest.sort_unstable_by_key(|row| row.message.id);
-        cut(&mut oldest, rows_max);
+        self.rows.sort_unstable_by_key(|row| row.message.id);
+        cut(&mut self.rows, self.rows_max);
+        Ok(())
     }
-    Ok(oldest)
 }
 
 /// Keeps the first rows, as many as an answer can hold.
@@ -227,7 +282,7 @@ fn one_page(snapshot: &dyn Snapshot, part: &Part, page: u64, size: usize) -> Res
         Order::NewestFirst,
         rows as usize,
     )?;
-    messages.truncate(count_by_bodies(&messages));
+    messages.truncate(count_by_bodies(&messages) + 1);
     Ok(messages
         .into_iter()
         .map(|message| part.row(message))
@@ -250,6 +305,9 @@ fn everything(
     let mut heap: BinaryHeap<(MessageId, usize)> = BinaryHeap::new();
     for member in snapshot.memberships(account)? {
         let conversation = conversation_of(snapshot, &member)?;
+        if conversation.is_events() {
+            continue;
+        }
         let part = Part::new(snapshot, conversation, member)?;
         let mut source = Source {
             next: part.newest(),
@@ -270,10 +328,10 @@ fn everything(
         if let Some(message) = source.chunk.pop() {
             if passed >= skipped {
                 bytes += message.body.len();
+                rows.push(source.part.row(message));
                 if bytes > ANSWER_BYTES_MAX {
                     break;
                 }
-                rows.push(source.part.row(message));
             }
             passed += 1;
         }
@@ -313,7 +371,10 @@ impl Source {
 
 fn list(snapshot: &dyn Snapshot, account: AccountId, rows_max: usize) -> Result<Vec<ListRow>> {
     let mut parts = parts(snapshot, account)?;
-    parts.retain(|part| part.member.is_listed(part.conversation.head.position));
+    parts.retain(|part| {
+        let head = part.conversation.head.position;
+        part.member.is_listed(head) && !part.conversation.is_events()
+    });
     parts.sort_unstable_by_key(|part| Reverse((part.member.pinned, part.conversation.activity())));
     parts.truncate(rows_max);
     let mut rows: Vec<ListRow> = Vec::with_capacity(parts.len());

@@ -29,7 +29,7 @@ pub(super) fn everywhere(
         }
         let conversation = conversation_of(snapshot, &member)?;
         let head = conversation.head.position;
-        if member.unread(head) == 0 {
+        if conversation.is_events() || member.unread(head) == 0 {
             continue;
         }
         let range = member.read.next().0..=member.visible_until(head).0;
@@ -109,7 +109,7 @@ fn parties(
     member: &Member,
 ) -> Result<Vec<Arc<Account>>> {
     match kind {
-        ConversationKind::Single(pair) => Ok(vec![
+        ConversationKind::Single(pair) | ConversationKind::Events(pair) => Ok(vec![
             account_of(snapshot, member.account)?,
             account_of(snapshot, pair.other(member.account))?,
         ]),

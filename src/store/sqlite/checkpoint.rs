@@ -98,7 +98,12 @@ impl Checkpointer {
 
     /// Called after each commit by the connection that made it, with the number of its messages. Readers hold `gate` while they have a
     /// snapshot open. What cannot be done is done after another commit.
-    pub(super) fn committed(&mut self, connection: &Connection, gate: &RwLock<()>, messages: usize) {
+    pub(super) fn committed(
+        &mut self,
+        connection: &Connection,
+        gate: &RwLock<()>,
+        messages: usize,
+    ) {
         self.commits += 1 + messages / LOOK_MESSAGES;
         if self.commits < self.thresholds.commits {
             return;
@@ -185,4 +190,3 @@ pub(super) fn log_pages(connection: &Connection) -> Result<(usize, usize)> {
     let pages = |number: i64| usize::try_from(number).unwrap_or(0);
     Ok((pages(found.0), pages(found.1)))
 }
-

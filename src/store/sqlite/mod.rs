@@ -6,12 +6,14 @@
 //! is `recover`ed from log and journal. `checkpoint` keeps the write-ahead log small.
 //!
 //! `lock` keeps a second server out of the data directory, `migrate` brings the file to the schema that `write` and `read` speak.
-//! Nothing outside this module knows of SQL.
+//! `guest` reads beside a server that holds the directory, and `backup` copies so. Nothing outside this module knows of SQL.
 
+pub mod backup;
 mod block;
 pub mod check;
 mod checkpoint;
 mod fold;
+pub mod guest;
 mod journal;
 mod keys;
 mod lock;
@@ -194,7 +196,9 @@ impl Store for SqliteStore {
         }
         self.open = None;
         let file = self.file();
-        let (open, counters) = self.open_file(&file).map_err(|error| error.of_file(&file))?;
+        let (open, counters) = self
+            .open_file(&file)
+            .map_err(|error| error.of_file(&file))?;
         self.open = Some(open);
         self.failed = false;
         Ok(counters)
@@ -411,17 +415,21 @@ fn configure(connection: &Connection, cache_bytes_max: usize) -> Result<()> {
 
 /// Makes an empty `file` that only its owner can read, unless it is there. SQLite gives the files beside it the same mode.
 fn create_private(file: &Path) -> Result<()> {
-    match OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(file)
-    {
+    match open_new(file) {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
             Err(io_error("create", file, error))
         }
         _ => Ok(()),
     }
+}
+
+/// Makes an empty `file` that only its owner can read, and that must not be there.
+fn open_new(file: &Path) -> std::io::Result<File> {
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(file)
 }
 
 /// Syncs a `file` that was just made, its directory, and the directory in which that one stands.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension, Params, Row};
+use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 
 use crate::domain::account::{Account, Profile, ServiceRole};
 use crate::domain::conversation::{Conversation, ConversationKind, Group, Head, Pair};
@@ -39,10 +39,10 @@ const ACCOUNT_NAMED: &str = "SELECT id, name, created_at, nick, avatar, terminal
 const TOKEN: &str = "SELECT hash, account, used_at FROM token WHERE hash = ?1";
 const TOKENS: &str = "SELECT hash, account, used_at FROM token WHERE account = ?1";
 
-const SINGLE: &str = "SELECT id FROM conversation WHERE low = ?1 AND high = ?2";
+const SINGLE: &str = "SELECT id FROM conversation WHERE low = ?1 AND high = ?2 AND events = ?3";
 const CONVERSATION: &str = "
     SELECT id, created_at, low, high, owner, name, image, description, jim_name, member_count, next_slot,
-        head_position, head_id, head_at
+        head_position, head_id, head_at, events
     FROM conversation WHERE id = ?1";
 
 const MEMBER: &str = "
@@ -145,7 +145,8 @@ pub(super) fn counters(connection: &Connection) -> Result<Counters> {
     })
 }
 
-fn newest_commit(connection: &Connection) -> Result<CommitNumber> {
+/// The newest commit that `connection` sees.
+pub(super) fn newest_commit(connection: &Connection) -> Result<CommitNumber> {
     let found: i64 = connection
         .prepare_cached(COMMIT)?
         .query_row([], |row| row.get(0))?;
@@ -171,6 +172,11 @@ impl SqliteSnapshot<'_> {
             .prepare_cached(sql)?
             .query_row(params, read)
             .optional()?)
+    }
+
+    fn of_pair(&self, pair: Pair, events: bool) -> Result<Option<ConversationId>> {
+        let key = params![int(pair.low().0), int(pair.high().0), events];
+        self.one(SINGLE, key, |row| Ok(ConversationId(number(row, 0)?)))
     }
 
     fn all<T>(
@@ -224,7 +230,14 @@ impl SqliteSnapshot<'_> {
         for run in self.lists()? {
             let high = entries.last().map_or(high, |oldest| oldest.place - 1);
             let list = conversation.0;
-            run::newest_first(self.connection, *run, list, low..=high, rows_max, &mut entries)?;
+            run::newest_first(
+                self.connection,
+                *run,
+                list,
+                low..=high,
+                rows_max,
+                &mut entries,
+            )?;
             if is_whole(&entries) {
                 break;
             }
@@ -254,7 +267,9 @@ impl SqliteSnapshot<'_> {
         let mut messages = Vec::with_capacity(entries.size_hint().0);
         for entry in entries {
             let found = find.query_row([int(entry.message)], message).optional()?;
-            messages.push(found.ok_or_else(|| damaged("a list names a message that is not in the log"))?);
+            messages.push(
+                found.ok_or_else(|| damaged("a list names a message that is not in the log"))?,
+            );
         }
         Ok(messages)
     }
@@ -307,9 +322,11 @@ impl Snapshot for SqliteSnapshot<'_> {
     }
 
     fn single(&self, pair: Pair) -> Result<Option<ConversationId>> {
-        self.one(SINGLE, [int(pair.low().0), int(pair.high().0)], |row| {
-            Ok(ConversationId(number(row, 0)?))
-        })
+        self.of_pair(pair, false)
+    }
+
+    fn events(&self, pair: Pair) -> Result<Option<ConversationId>> {
+        self.of_pair(pair, true)
     }
 
     fn conversation(&self, id: ConversationId) -> Result<Option<Conversation>> {
@@ -341,7 +358,9 @@ impl Snapshot for SqliteSnapshot<'_> {
 
     fn memberships(&self, account: AccountId) -> Result<Vec<Member>> {
         let folded = self.all(MEMBERSHIPS, [int(account.0)], member)?;
-        let folded = folded.into_iter().map(|member| (member.conversation, member));
+        let folded = folded
+            .into_iter()
+            .map(|member| (member.conversation, member));
         let mut memberships: BTreeMap<ConversationId, Member> = folded.collect();
         self.view.memberships(account, &mut memberships)?;
         Ok(memberships.into_values().collect())
@@ -516,6 +535,7 @@ fn conversation(row: &Row<'_>) -> rusqlite::Result<Conversation> {
         _ => None,
     };
     let kind = match pair {
+        Some(pair) if row.get(14)? => ConversationKind::Events(pair),
         Some(pair) => ConversationKind::Single(pair),
         None => ConversationKind::Group(Arc::new(Group {
             owner: AccountId(number(row, 4)?),

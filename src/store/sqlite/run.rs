@@ -145,11 +145,7 @@ pub(super) struct RunWriter {
 
 impl RunWriter {
     /// Begins `run`, whose number is given here.
-    pub(super) fn begin(
-        connection: &Connection,
-        ids: &mut NextIds,
-        run: Run,
-    ) -> Result<RunWriter> {
+    pub(super) fn begin(connection: &Connection, ids: &mut NextIds, run: Run) -> Result<RunWriter> {
         let run = Run { id: ids.run, ..run };
         ids.run += 1;
         connection.prepare_cached(PUT_RUN)?.execute(params![
@@ -358,4 +354,3 @@ pub(super) fn delete_blocks(connection: &Connection, run: u64, blocks_max: usize
     }
     Ok(is_gone)
 }
-

@@ -79,7 +79,10 @@ impl Tail {
         let state = self.state.read();
         state.segments.iter().any(|segment| {
             let data = segment.data.read();
-            data.keys.range((low, 0)..=(high, u64::MAX)).next().is_some()
+            data.keys
+                .range((low, 0)..=(high, u64::MAX))
+                .next()
+                .is_some()
         })
     }
 

@@ -15,7 +15,9 @@ use crate::store::sqlite::fold::{Fold, Folded};
 use crate::store::sqlite::int;
 use crate::store::sqlite::keys::Filters;
 use crate::store::sqlite::merge::Merge;
-use crate::store::sqlite::run::{NextIds, Run, RunState, delete_blocks, load_filter, runs, set_state};
+use crate::store::sqlite::run::{
+    NextIds, Run, RunState, delete_blocks, load_filter, runs, set_state,
+};
 use crate::store::sqlite::tail::{Room, Segment, Tail};
 
 const JOURNAL_MIN: &str = "SELECT min(commit_number) FROM journal";
@@ -173,9 +175,7 @@ impl Upkeep {
             (None, false) => 0,
         };
         let has_segment = self.fold.is_none() && segments.len() > 1;
-        let is_due = units >= tuning.quantum
-            || self.merge_debt >= tuning.quantum
-            || has_segment;
+        let is_due = units >= tuning.quantum || self.merge_debt >= tuning.quantum || has_segment;
         if !is_due {
             return Ok(false);
         }
@@ -234,7 +234,10 @@ impl Upkeep {
         let oldest_at = newest_at.saturating_sub(CLIENT_ID_TTL_MS);
         let is_old = |run: &Run| run.kind == Kind::Keys && run.newest_at < oldest_at;
         let merging: Vec<u64> = self.merging().collect();
-        for run in self.live.extract_if(.., |run| is_old(run) && !merging.contains(&run.id)) {
+        for run in self
+            .live
+            .extract_if(.., |run| is_old(run) && !merging.contains(&run.id))
+        {
             set_state(connection, run.id, RunState::Doomed)?;
             self.filters.remove(run.id);
             self.doomed.push_back(run.id);
@@ -258,7 +261,8 @@ impl Upkeep {
                 .filter(|run| !merging.contains(&run.id))
                 .collect();
             free.sort_unstable_by_key(|run| (run.kind, run.level, run.last_message));
-            let mut groups = free.chunk_by(|one, other| (one.kind, one.level) == (other.kind, other.level));
+            let mut groups =
+                free.chunk_by(|one, other| (one.kind, one.level) == (other.kind, other.level));
             let Some(group) = groups.find(|group| group.len() >= self.tuning.merge_runs) else {
                 return Ok(());
             };

@@ -33,7 +33,7 @@ const PUT_TOKEN: &str = "
 
 const END_TOKEN: &str = "DELETE FROM token WHERE hash = ?1";
 
-const PUT_SINGLE: &str = "INSERT INTO conversation (id, created_at, low, high) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (id) DO NOTHING";
+const PUT_SINGLE: &str = "INSERT INTO conversation (id, created_at, low, high, events) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (id) DO NOTHING";
 
 const PUT_GROUP: &str = "
     INSERT INTO conversation (id, created_at, owner, name, image, description, jim_name, member_count, next_slot)
@@ -137,7 +137,9 @@ impl<'a> Batch<'a> {
 
     /// Whether it changes messages in a log whose newest is `newest`.
     pub(super) fn has_changes(&self, newest: MessageId) -> bool {
-        self.messages.first().is_some_and(|first| first.id <= newest)
+        self.messages
+            .first()
+            .is_some_and(|first| first.id <= newest)
     }
 
     /// Stores the rows as commit `number` in a log whose newest message is `newest`. What the tail is to get replaces what is in
@@ -175,7 +177,9 @@ impl<'a> Batch<'a> {
             let mut reserve = transaction.prepare_cached(RESERVE_ID)?;
             reserve.execute([int(id.0)])?;
         }
-        let after = self.messages.partition_point(|message| message.id <= newest);
+        let after = self
+            .messages
+            .partition_point(|message| message.id <= newest);
         let (changed, new) = self.messages.split_at(after);
         for message in changed {
             change_message(transaction, message)?;
@@ -260,12 +264,13 @@ fn put_token(transaction: &Transaction<'_>, hash: TokenHash, token: Option<&Toke
 fn put_conversation(transaction: &Transaction<'_>, conversation: &Conversation) -> Result<()> {
     let (id, created_at) = (int(conversation.id.0), conversation.created_at.0);
     match &conversation.kind {
-        ConversationKind::Single(pair) => {
+        ConversationKind::Single(pair) | ConversationKind::Events(pair) => {
             transaction.prepare_cached(PUT_SINGLE)?.execute(params![
                 id,
                 created_at,
                 int(pair.low().0),
-                int(pair.high().0)
+                int(pair.high().0),
+                conversation.is_events()
             ])?
         }
         ConversationKind::Group(group) => {

@@ -46,6 +46,10 @@ pub(super) fn single(id: u64, pair: Pair, created_at: i64) -> Conversation {
     conversation(id, ConversationKind::Single(pair), created_at)
 }
 
+pub(super) fn events_of(id: u64, pair: Pair, created_at: i64) -> Conversation {
+    conversation(id, ConversationKind::Events(pair), created_at)
+}
+
 pub(super) fn group(id: u64, owner: u64, name: &str, created_at: i64) -> Conversation {
     let group = Group {
         owner: AccountId(owner),

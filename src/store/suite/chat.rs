@@ -5,10 +5,14 @@ use std::sync::Arc;
 use super::{Bench, commit, over_both, see};
 use crate::domain::chat::{ChatAnswer, ChatQuery};
 use crate::domain::command::Effect;
+use crate::domain::conversation::ConversationKind;
 use crate::domain::ids::{AccountId, ConversationId, MessageId, Position, Slot};
 use crate::domain::member::Member;
+use crate::domain::message::{EventKind, MessageKind};
+use crate::domain::pushed::Pushed;
 use crate::domain::query::{Answer, Query};
 use crate::limits::LIST_ROWS_MAX;
+use crate::store::Order;
 use crate::store::query::answer;
 use crate::store::suite::build::*;
 
@@ -17,6 +21,7 @@ over_both!(
     an_id_that_was_handed_out_is_used,
     what_waits_is_what_others_said_and_is_not_acknowledged,
     everything_of_an_account_is_merged_from_the_newest_on,
+    events_wait_and_stand_nowhere_else,
 );
 
 fn ask(bench: &mut dyn Bench, query: ChatQuery) -> ChatAnswer {
@@ -123,9 +128,49 @@ fn what_waits_is_what_others_said_and_is_not_acknowledged(bench: &mut dyn Bench)
     part.apply_acknowledged(Position(2));
     commit(bench, &[Effect::Member(part)]);
     assert_eq!(ids(bench, waiting(3, LIST_ROWS_MAX)), [101, 104, 106]);
-    match ask(bench, ChatQuery::UndeliveredCount(AccountId(4))) {
-        // What an account has said elsewhere than over `chat` may be counted with it.
-        ChatAnswer::Count(count) => assert_eq!(count, 3),
+    let mut pushed = Pushed::default();
+    for (id, position) in [(1, 2), (1, 3), (5, 1), (5, 3), (9, 1)] {
+        pushed.insert(ConversationId(id), Position(position));
+    }
+    for (rows_max, again) in [(LIST_ROWS_MAX, vec![104, 106]), (1, vec![104])] {
+        let query = ChatQuery::Waiting {
+            account: AccountId(3),
+            pushed: Pushed::default(),
+            rows_max,
+        };
+        let everything = [(1, 1..=1), (5, 1..=3)].map(|(id, range)| (ConversationId(id), range));
+        match ask(bench, query) {
+            ChatAnswer::Waiting { pushed, others } => {
+                assert_eq!((pushed, others), (vec![], everything.into()));
+            }
+            other => panic!("{other:?}"),
+        }
+        let mut pushed = pushed.clone();
+        pushed.insert(ConversationId(5), Position(2));
+        let query = ChatQuery::Waiting {
+            account: AccountId(3),
+            pushed,
+            rows_max,
+        };
+        match ask(bench, query) {
+            ChatAnswer::Waiting { pushed, others } => {
+                let ids: Vec<u64> = pushed.iter().map(|row| row.message.id.0).collect();
+                assert_eq!((ids, others), (again, vec![(ConversationId(1), 1..=1)]));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    let query = ChatQuery::Waiting {
+        account: AccountId(4),
+        pushed,
+        rows_max: LIST_ROWS_MAX,
+    };
+    match ask(bench, query) {
+        ChatAnswer::Waiting { pushed, others } => {
+            let ids: Vec<u64> = pushed.iter().map(|row| row.message.id.0).collect();
+            // Its own messages are not told apart.
+            assert_eq!((ids, others), (vec![102], vec![(ConversationId(5), 2..=2)]));
+        }
         other => panic!("{other:?}"),
     }
     match ask(bench, ChatQuery::Part(ConversationId(1), Slot(1))) {
@@ -153,4 +198,53 @@ fn everything_of_an_account_is_merged_from_the_newest_on(bench: &mut dyn Bench) 
     former.left_after = Some(Position(2));
     commit(bench, &[Effect::Member(former)]);
     assert_eq!(ids(bench, page(4, 1, 9)), [104]);
+}
+
+fn events_wait_and_stand_nowhere_else(bench: &mut dyn Bench) {
+    people(bench);
+    let everything = ChatQuery::Everything {
+        account: AccountId(3),
+        page: 1,
+        size: 9,
+    };
+    let before = ids(bench, everything.clone());
+    let events = ConversationKind::Events(pair(2, 3));
+    let mut said = message(107, 9, 1, 2);
+    said.kind = MessageKind::Event(EventKind::Follow);
+    let effects = [
+        Effect::Conversation(events_of(9, pair(2, 3), 0)),
+        Effect::Member(member(9, 2, 0, 0)),
+        Effect::Member(member(9, 3, 1, 0)),
+        Effect::Append(Arc::new(said.clone())),
+    ];
+    commit(bench, &effects);
+    for _ in 0..2 {
+        let (of_pair, kind, log) = see(bench, |snapshot| {
+            let pair = pair(2, 3);
+            let of_pair = (
+                snapshot.single(pair).unwrap(),
+                snapshot.events(pair).unwrap(),
+            );
+            let found = snapshot.conversation(ConversationId(9)).unwrap();
+            let log = snapshot.messages(ConversationId(9), 1..=9, Order::OldestFirst, 9);
+            (of_pair, found.map(|found| found.kind), log.unwrap())
+        });
+        assert_eq!(of_pair, (Some(ConversationId(1)), Some(ConversationId(9))));
+        assert_eq!((kind, &*log[0]), (Some(events.clone()), &said));
+        let waiting = ChatQuery::Undelivered {
+            account: AccountId(3),
+            rows_max: LIST_ROWS_MAX,
+        };
+        assert_eq!(ids(bench, waiting), [101, 104, 105, 106, 107]);
+        assert_eq!(ids(bench, everything.clone()), before);
+        match ask(bench, ChatQuery::Unread(AccountId(3))) {
+            ChatAnswer::Count(count) => assert_eq!(count, 6),
+            other => panic!("{other:?}"),
+        }
+        match ask(bench, ChatQuery::Part(ConversationId(9), Slot(1))) {
+            ChatAnswer::Part(part) => assert_eq!(part, None),
+            other => panic!("{other:?}"),
+        }
+        bench.restart();
+    }
 }

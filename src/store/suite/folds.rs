@@ -78,10 +78,22 @@ impl World {
         sqlite.open().unwrap();
         let memory = MemoryStore::new();
         let mut talks = vec![
-            (single(1, pair(2, 3), 1), vec![member(1, 2, 0, 0), member(1, 3, 1, 0)]),
-            (single(2, pair(2, 4), 1), vec![member(2, 2, 0, 0), member(2, 4, 1, 0)]),
-            (group(3, 2, "g", 1), (2..6).map(|id| member(3, id, id as u32, 0)).collect()),
-            (single(4, pair(4, 5), 1), vec![member(4, 4, 0, 0), member(4, 5, 1, 0)]),
+            (
+                single(1, pair(2, 3), 1),
+                vec![member(1, 2, 0, 0), member(1, 3, 1, 0)],
+            ),
+            (
+                single(2, pair(2, 4), 1),
+                vec![member(2, 2, 0, 0), member(2, 4, 1, 0)],
+            ),
+            (
+                group(3, 2, "g", 1),
+                (2..6).map(|id| member(3, id, id as u32, 0)).collect(),
+            ),
+            (
+                single(4, pair(4, 5), 1),
+                vec![member(4, 4, 0, 0), member(4, 5, 1, 0)],
+            ),
         ];
         if let ConversationKind::Group(group) = &mut talks[2].0.kind {
             Arc::make_mut(group).member_count = 4;
@@ -101,7 +113,8 @@ impl World {
             commit: CommitNumber(0),
             next_id: 10,
         };
-        let accounts = (2..6).map(|id| Effect::Account(Arc::new(account(id, &format!("user {id}")))));
+        let accounts =
+            (2..6).map(|id| Effect::Account(Arc::new(account(id, &format!("user {id}")))));
         let mut effects: Vec<Effect> = accounts.collect();
         for talk in &world.talks {
             effects.push(Effect::Conversation(talk.conversation.clone()));
@@ -134,7 +147,9 @@ impl World {
                 };
                 // A client's id names one message of a sender in a conversation.
                 let is_taken = talk.log.iter().any(|other| {
-                    other.sender == said.sender && other.client_id.is_some() && other.client_id == said.client_id
+                    other.sender == said.sender
+                        && other.client_id.is_some()
+                        && other.client_id == said.client_id
                 });
                 let client_id = said.client_id.clone().filter(|_| !is_taken);
                 let said = Message { client_id, ..said };
@@ -303,7 +318,10 @@ fn a_snapshot_outlives_the_fold_of_what_it_shows() {
             assert_eq!(snapshot.members(id)?.first(), member.as_ref());
             assert_eq!(snapshot.memberships(AccountId(2))?.first(), member.as_ref());
             let named = snapshot.newest_message_named(AccountId(2), Dialect::Jim, "1")?;
-            assert_eq!(named.map(|found| found.id), Some(MessageId(expected[0].id.0)));
+            assert_eq!(
+                named.map(|found| found.id),
+                Some(MessageId(expected[0].id.0))
+            );
         }
         Ok(())
     });

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::domain::command::{Effect, Peer, Who};
+use crate::domain::conversation::Topic;
 use crate::domain::ids::{AccountId, CommitNumber, ConversationId, Position};
 use crate::domain::member::{Member, ReadMark};
 use crate::domain::message::Dialect;
@@ -480,10 +481,13 @@ fn rows_are_loaded_by_key(bench: &mut dyn Bench) {
         ),
         (Key::Name(Arc::from("z")), Row::Name(Arc::from("z"), None)),
         (
-            Key::Single(pair(3, 2)),
-            Row::Single(pair(2, 3), Some(Box::new(single_row))),
+            Key::Single(pair(3, 2), Topic::Messages),
+            Row::Single(pair(2, 3), Topic::Messages, Some(Box::new(single_row))),
         ),
-        (Key::Single(pair(3, 4)), Row::Single(pair(3, 4), None)),
+        (
+            Key::Single(pair(3, 4), Topic::Messages),
+            Row::Single(pair(3, 4), Topic::Messages, None),
+        ),
         (
             Key::Conversation(one),
             Row::Conversation(one, Some(conversation)),

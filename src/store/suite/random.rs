@@ -13,7 +13,7 @@ use crate::domain::command::{Command, Effect, GroupAbout, Peer, Refusal, Reply, 
 use crate::domain::conversation::{ConversationKind, Pair};
 use crate::domain::decide::Policy;
 use crate::domain::ids::{AccountId, CommitNumber, ConversationId, Position, TimeMs};
-use crate::domain::message::{Dialect, MessageKind};
+use crate::domain::message::{Dialect, EventKind, MessageKind};
 use crate::domain::needs::{Key, Row};
 use crate::domain::query::{Answer, Query};
 use crate::domain::token::TokenHash;
@@ -126,10 +126,10 @@ fn send() -> impl Strategy<Value = Command> {
         attributes,
     )
         .prop_map(|(from, to, body, origin, client_id, attributes)| {
-            let kind = if body.len() > 4 {
-                MessageKind::Text
-            } else {
-                MessageKind::Other(body.len() as i32 - 3)
+            let kind = match body.len() {
+                1 => MessageKind::Event(EventKind::Like),
+                2..=4 => MessageKind::Other(body.len() as i32 - 3),
+                _ => MessageKind::Text,
             };
             Command::Send(Send {
                 from,
@@ -162,14 +162,17 @@ fn command() -> impl Strategy<Value = Command> {
         2 => (conversation_id(), members()).prop_map(|(group, members)| Command::AddMembers { group, members }),
         2 => (conversation_id(), members()).prop_map(|(group, members)| Command::RemoveMembers { group, members }),
         4 => (account_id(), conversation_id(), 1..9_u64).prop_map(|(account, conversation, position)| {
-            Command::Acknowledge { account, conversation, position: Position(position) }
+            let messages = vec![(conversation, vec![Position(position), Position(position + 2)])];
+            Command::Acknowledge { account, messages }
         }),
         2 => (account_id(), conversation_id(), any::<bool>()).prop_map(|(account, conversation, hide)| {
             let arrangement = if hide { Arrangement::Hide } else { Arrangement::Pin(account.0 % 2 == 0) };
             Command::Arrange { account, conversation, arrangement }
         }),
         1 => Just(Command::ReserveId),
-        1 => (conversation_id(), name()).prop_map(|(group, name)| Command::RenameGroup { group, name }),
+        2 => (conversation_id(), prop::option::of(name()), members(), members()).prop_map(|(group, name, removed, added)| {
+            Command::ChangeGroup { group, name, removed, added }
+        }),
         1 => (who(), profile).prop_map(|(who, profile)| Command::SetProfile { who, profile }),
     ]
 }
@@ -384,6 +387,7 @@ pub(super) fn compare_rows(memory: &dyn Snapshot, sqlite: &dyn Snapshot) {
         });
         for pair in every_account().filter_map(|other| Pair::new(account, other)) {
             same!(snapshot => snapshot.single(pair).unwrap());
+            same!(snapshot => snapshot.events(pair).unwrap());
         }
     }
     for conversation in every_conversation() {
@@ -556,6 +560,13 @@ fn recount(snapshot: &dyn Snapshot) {
                 .collect();
             assert_eq!(member.sent, own_until(head));
             assert_eq!(member.unread(head), unread.len() as u64);
+            if conversation.is_events() {
+                let peer = Peer::Conversation(id);
+                let query = Query::Resolve { account, peer };
+                let found = answer(snapshot, &query).unwrap().answer;
+                assert!(matches!(found, Answer::Resolved(None)), "{found:?}");
+                continue;
+            }
             for rows_max in [1, 2, 200] {
                 let query = Query::Unread {
                     account,

@@ -9,9 +9,12 @@ use std::sync::atomic::Ordering;
 
 use super::{LoadRequest, Loaded};
 use crate::domain::account::Profile;
+use crate::domain::backend::{Relay, RelayTo};
 use crate::domain::command::{Command, GroupAbout, Peer, Refusal, Reply, Send, Who};
 use crate::domain::decide::Policy;
-use crate::domain::ids::{AccountId, CommitNumber, ConversationId};
+use crate::domain::event::{Event, Told};
+use crate::domain::ids::{AccountId, CommitNumber, ConversationId, Position};
+use crate::domain::member::ReadMark;
 use crate::domain::message::{Dialect, MessageKind};
 use crate::domain::state::State;
 use crate::domain::token::TokenHash;
@@ -182,6 +185,83 @@ fn a_store_that_does_not_open_again_refuses_everything_until_it_does() {
     assert!(
         matches!(&released.replies[..], [(number, Ok(Reply::Account(c)))] if *number == last && c.id == AccountId(4))
     );
+}
+
+#[test]
+fn a_conversation_that_is_named_again_is_read_from_where_it_was_left() {
+    let mut world = World::with_default_cache();
+    world.run(group("a", &["b"])).unwrap();
+    let talk = ConversationId(1);
+    for body in ["1", "2", "3"] {
+        world.run(send(2, Peer::Conversation(talk), body)).unwrap();
+    }
+    let mark = |position| {
+        let position = Position(position);
+        (talk, ReadMark { position, own: 0 })
+    };
+    world.submit(
+        0,
+        Command::ReadAll {
+            account: AccountId(3),
+            marks: vec![mark(2), mark(1), mark(3), mark(3)],
+        },
+    );
+    world.settle();
+    let cleared = |told: &Told| match &*told.event {
+        Event::Read { cleared, .. } => Some(*cleared),
+        _ => None,
+    };
+    let told = world.writer.commit().told;
+    assert_eq!(told.iter().filter_map(cleared).collect::<Vec<_>>(), [2, 1]);
+}
+
+#[test]
+fn whoever_has_left_a_group_is_told_what_became_of_a_message() {
+    let mut world = World::with_default_cache();
+    world.run(group("a", &["b"])).unwrap();
+    let talk = ConversationId(1);
+    let said = |id: &str| Send {
+        from: AccountId(3),
+        to: Peer::Conversation(talk),
+        kind: MessageKind::Text,
+        body: Arc::from("x"),
+        origin: Dialect::Conv,
+        client_id: Some(Arc::from(id)),
+        attributes: None,
+    };
+    world.run(Command::Send(said("1"))).unwrap();
+    let leaving = Command::RemoveMembers {
+        group: talk,
+        members: vec![named("b")],
+    };
+    world.run(leaving).unwrap();
+    let Ok(Reply::Sent {
+        message, repeated, ..
+    }) = world.run(Command::Send(said("1")))
+    else {
+        panic!("refused")
+    };
+    assert!(repeated && message.position == Position(1));
+    let new = world.run(Command::Send(said("2")));
+    assert_eq!(new, Err(Refusal::NotAMember));
+    world.has_model = false;
+    let relayed = |id: &str| {
+        Box::new(Relay {
+            from: named("b"),
+            to: RelayTo::Conversation {
+                id: talk,
+                other: Some(Arc::from("somebody")),
+            },
+            kind: MessageKind::Text,
+            body: Arc::from("y"),
+            origin: Dialect::Conv,
+            client_id: Some(Arc::from(id)),
+        })
+    };
+    let again = world.run(Command::Relay(relayed("1")));
+    assert!(matches!(again, Ok(Reply::Sent { repeated: true, .. })));
+    let new = world.run(Command::Relay(relayed("2")));
+    assert_eq!(new, Err(Refusal::NotAMember));
 }
 
 /// Rows that a reader read before later commits never replace what these left, however small the memory is.

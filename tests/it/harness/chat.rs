@@ -36,6 +36,32 @@ impl App {
         app
     }
 
+    /// A second socket of the same user, beside the one there is.
+    #[track_caller]
+    pub fn another(&self, server: &Server) -> App {
+        let mut app = App {
+            http: server.client(),
+            user: self.user,
+            token: self.token.clone(),
+            socket: open(server),
+        };
+        app.authenticate();
+        app
+    }
+
+    /// Lets a user in by number, who needs no token where that is open.
+    #[track_caller]
+    pub fn known(server: &Server, user: u64) -> App {
+        let mut app = App {
+            http: server.client(),
+            user,
+            token: String::new(),
+            socket: open(server),
+        };
+        app.send(&json!({"msgType": "Auth", "fromUserId": user}));
+        app
+    }
+
     /// Opens another socket in place of the one there is.
     #[track_caller]
     pub fn reconnect(&mut self, server: &Server) {
@@ -108,10 +134,33 @@ impl App {
         assert_eq!(self.receive()["msgType"], "Error");
     }
 
+    /// The same where what waits may be told of first.
+    #[track_caller]
+    pub fn sync_past_notice(&mut self) {
+        self.send(&json!({"msgType": "Nonsense"}));
+        let mut frame = self.receive();
+        if frame["eventType"] == "OfflineMessage" {
+            frame = self.receive();
+        }
+        assert_eq!(frame["msgType"], "Error", "{frame}");
+    }
+
     /// The answer to a call.
     #[track_caller]
     pub fn call(&mut self, path: &str, body: &Value) -> Value {
         call(&mut self.http, path, body)
+    }
+
+    /// The states of what waits, by the ids.
+    #[track_caller]
+    pub fn states(&mut self) -> Vec<(u64, String)> {
+        let rows = self.call("/im/message/offline", &json!({"userId": self.user}));
+        let rows = rows.as_array().expect("a list").iter();
+        let row = |row: &Value| {
+            let state = row["stateEnum"].as_str().expect("a state");
+            (row["id"].as_u64().expect("an id"), state.to_owned())
+        };
+        rows.map(row).collect()
     }
 
     /// The ids of what waits.
@@ -126,6 +175,7 @@ impl App {
 fn open(server: &Server) -> WebSocket<TcpStream> {
     let stream = TcpStream::connect(server.addr()).expect("the server accepts");
     stream.set_read_timeout(Some(GUARD)).expect("a timeout");
+    stream.set_nodelay(true).expect("TCP_NODELAY");
     let url = format!("ws://{}/ws", server.addr());
     let (socket, _) = tungstenite::client(url, stream).expect("a handshake");
     socket

@@ -23,7 +23,7 @@ pub use jim::{
 };
 pub use pattern::{captures, check_pattern};
 pub use request::{HOST, Image, Place, Request, form_encoded, multipart};
-pub use server::{Server, exit_of};
+pub use server::{Exit, Server, exit_of};
 pub use ws::{Socket, eventually, frame, own_origin, upgrade};
 
 use std::time::Duration;

@@ -6,6 +6,7 @@ mod cuts;
 mod framing;
 mod malformed;
 mod methods;
+mod too_large;
 
 use crate::harness::Server;
 

@@ -76,6 +76,22 @@ fn leaving_tells_the_rest_and_the_leaver() {
 }
 
 #[test]
+fn who_left_is_told_again_that_a_message_was_sent_and_sends_no_other() {
+    let server = Server::memory(&[]);
+    let (mut a, mut b) = (server.jim("a"), server.jim("b"));
+    join_all(&mut [&mut a, &mut b], "G");
+    let pushed = push(&group_message("b", "G", "1", "x"));
+    b.socket
+        .exchange(&say_in("b", "G", "1", "x"), &[&pushed, SENT]);
+    b.socket.exchange(LEAVE, &[&notice(10, "b")]);
+    b.socket.exchange(&say_in("b", "G", "1", "x"), &[SENT]);
+    b.socket
+        .exchange(&say_in("b", "G", "2", "x"), &[&answer(10020, 12)]);
+    a.socket.expect(&[&pushed, &notice(10, "b")]);
+    assert_eq!(a.group_ids(1, "G"), ["1"]);
+}
+
+#[test]
 fn who_left_may_come_back_and_sees_nothing_earlier() {
     let server = Server::memory(&[]);
     let (mut a, mut b) = (server.jim("a"), server.jim("b"));

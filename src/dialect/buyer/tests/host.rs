@@ -170,6 +170,7 @@ impl Host {
             desk: &mut self.desk,
             memo: &mut self.memo,
             settings: &self.settings,
+            presence: &crate::domain::presence::NobodyOnline,
             now: self.now,
             random: &mut |bytes| {
                 *random += 1;
@@ -428,6 +429,7 @@ impl Host {
                 .collect(),
             messages,
             mark,
+            instead: None,
         }))
     }
 
@@ -607,7 +609,7 @@ impl Host {
                 .iter()
                 .find(|member| member.account == account)?;
             let other = match &talk.conversation.kind {
-                ConversationKind::Single(pair) => {
+                ConversationKind::Single(pair) | ConversationKind::Events(pair) => {
                     Other::Account(Arc::clone(self.by_id(pair.other(account))))
                 }
                 ConversationKind::Group(group) => Other::Group {

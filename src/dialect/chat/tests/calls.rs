@@ -64,7 +64,9 @@ fn an_id_is_handed_out_once_and_is_no_messages() {
 #[test]
 fn a_row_byte_for_byte() {
     let mut host = Host::new();
-    let ((_, a), (b_id, _)) = host.two();
+    let (a_id, _) = host.register("a");
+    let (b_id, _) = host.register("b");
+    let a = host.login(a_id, "x");
     host.say(a, 1267898438633263104, b_id, "消息内容");
     let at = host.now.0;
     let row = |state: &str, read: bool| {

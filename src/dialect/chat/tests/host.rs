@@ -12,10 +12,10 @@ use crate::domain::decide::Policy;
 use crate::domain::desk::{Desk, SessionMemo};
 use crate::domain::event::{Audience, Event, Told};
 use crate::domain::ids::{AccountId, ConversationId, TimeMs};
-use crate::domain::presence::NobodyOnline;
 use crate::domain::query::{Answer, Query};
 use crate::domain::view::View;
 use crate::proto::http::request::{Decoder, Event as Decoded, Limits};
+use crate::runtime::sessions::Sessions;
 use crate::store::memory::MemoryStore;
 use crate::store::sqlite::{Durability, SqliteStore};
 use crate::store::writer::{Loaded, Submitted, Writer};
@@ -66,6 +66,9 @@ pub struct Host {
     reader: Box<dyn Reader>,
     views: Vec<View>,
     desk: Desk,
+    sessions: Sessions,
+    /// What the last command told.
+    told: Vec<Told>,
     dir: Option<TempDir>,
 }
 
@@ -107,6 +110,8 @@ impl Host {
             reader: store.reader().expect("a reader"),
             writer: Writer::resume(store, POLICY, counters),
             desk: Desk::new(1 << 20, 1_000_000),
+            sessions: Sessions::default(),
+            told: Vec::new(),
             settings: settings(),
             now: TimeMs(NOW),
             now_ms: 1_000,
@@ -211,6 +216,7 @@ impl Host {
             desk: &mut self.desk,
             memo,
             settings: &self.settings,
+            presence: &self.sessions,
             now: self.now,
             random: &mut |bytes| bytes.fill(seed),
             body,
@@ -282,6 +288,7 @@ impl Host {
                 assert_eq!(view, fresh, "events applied to a view equal a fresh load");
             }
         }
+        self.told = released.told;
         released.replies.remove(0).1
     }
 
@@ -305,6 +312,13 @@ impl Host {
         }
     }
 
+    /// The shard hears late of the last command.
+    pub fn tell_again(&mut self) {
+        for told in self.told.clone() {
+            self.tell(&told);
+        }
+    }
+
     /// Tells the sockets that the shard would tell.
     fn tell(&mut self, told: &Told) {
         for place in 0..self.sockets.len() {
@@ -317,6 +331,7 @@ impl Host {
                 (Audience::Everyone, Event::Message(delivery)) => {
                     self.is_member(delivery.conversation.id, account)
                 }
+                (Audience::Everyone, Event::Left { member, .. }) => member.account == account,
                 (Audience::Everyone, _) => false,
             };
             if !self.sockets[place].attached || !concerns {
@@ -340,7 +355,7 @@ impl Host {
                 desk: &mut self.desk,
                 settings: &self.settings,
                 now: self.now,
-                presence: &NobodyOnline,
+                presence: &self.sessions,
                 random: &mut |bytes| bytes.fill(9),
                 frames: &mut sent,
             },
@@ -369,7 +384,7 @@ impl Host {
                 desk: &mut self.desk,
                 settings: &self.settings,
                 now: self.now,
-                presence: &NobodyOnline,
+                presence: &self.sessions,
                 random: &mut |bytes| bytes.fill(9),
                 frames: &mut sent,
             },
@@ -467,6 +482,23 @@ impl Host {
         let (b, b_token) = self.register("b");
         let sockets = (self.login(a, &a_token), self.login(b, &b_token));
         ((a, sockets.0), (b, sockets.1))
+    }
+
+    /// The client is gone.
+    pub fn hang_up(&mut self, place: usize) {
+        self.sockets[place].attached = false;
+    }
+
+    /// Under which ids messages wait for a user, and their states.
+    #[track_caller]
+    pub fn states(&mut self, path: &str, body: &Value) -> Vec<(u64, String)> {
+        let rows = self.ok(path, body);
+        let rows = rows.as_array().expect("a list").iter();
+        let row = |row: &Value| {
+            let state = row["stateEnum"].as_str().expect("a state");
+            (row["id"].as_u64().expect("an id"), state.to_owned())
+        };
+        rows.map(row).collect()
     }
 
     /// Says a text to somebody.

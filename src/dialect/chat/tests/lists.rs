@@ -3,6 +3,9 @@
 use serde_json::json;
 
 use super::host::{Host, over_both};
+use crate::domain::chat::{ChatAnswer, ChatQuery};
+use crate::domain::ids::ConversationId;
+use crate::domain::query::{Answer, Query};
 
 #[test]
 fn a_list_byte_for_byte() {
@@ -146,7 +149,52 @@ fn only_the_owner_changes_a_team_if_it_is_known_who_calls() {
             &json!({"members": [{"userId": a_id}]}),
             "bad_request",
         );
+        let both = json!({"id": 1, "members": [{"userId": c_id, "op": "insert"}, {"userId": c_id, "op": "delete"}]});
+        host.refused("/im/team/update", "", &both, "bad_request");
         let server = json!({"id": 1, "members": [{"userId": 1, "op": "insert"}]});
         host.refused("/im/team/update", "", &server, "bad_request");
+    });
+}
+
+#[test]
+fn a_change_of_a_team_is_made_whole_or_not_at_all() {
+    over_both(|host| {
+        let users: Vec<u64> = (0..6).map(|n| host.register(&n.to_string()).0).collect();
+        users.iter().for_each(|user| host.watch(*user));
+        let members: Vec<_> = users[..5]
+            .iter()
+            .map(|user| json!({"userId": user}))
+            .collect();
+        host.ok("/im/team/add", &json!({"name": "g", "members": members}));
+        let insert = |user: u64| json!({"userId": user, "op": "insert"});
+        let delete = |user: u64| json!({"userId": user, "op": "delete"});
+        // It is full, and the fifth is nobody.
+        let too_many = json!({"id": 1, "name": "h", "members": [insert(users[5])]});
+        host.refused("/im/team/update", "", &too_many, "too_many");
+        let nobody = json!({"id": 1, "name": "h", "members": [delete(users[4]), insert(99)]});
+        host.refused("/im/team/update", "", &nobody, "not_found");
+        assert_eq!(
+            (host.list(users[4]).len(), host.list(users[5]).len()),
+            (1, 0)
+        );
+        let query = Query::Chat(ChatQuery::Members(ConversationId(1)));
+        let team = |host: &mut Host| match host.query(&query) {
+            Answer::Chat(answer) => match *answer {
+                ChatAnswer::Members(Some(found)) => {
+                    let group = found.0.group().expect("a group");
+                    let members: Vec<u64> = found.1.iter().map(|member| member.0).collect();
+                    (group.name.to_string(), group.member_count as usize, members)
+                }
+                other => panic!("{other:?}"),
+            },
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(team(host), ("g".to_owned(), 5, users[..5].to_vec()));
+        // Who leaves makes room for who joins.
+        let change = json!({"id": 1, "name": "h", "members": [insert(users[5]), delete(users[0])]});
+        host.done("/im/team/update", &change);
+        assert_eq!(team(host), ("h".to_owned(), 5, users[1..].to_vec()));
+        host.done("/im/team/update", &json!({"id": 1}));
+        assert_eq!(team(host).1, 5);
     });
 }

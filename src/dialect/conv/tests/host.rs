@@ -203,6 +203,7 @@ impl Host {
             desk: &mut self.desk,
             memo: &mut self.memo,
             settings: &self.settings,
+            presence: &crate::domain::presence::NobodyOnline,
             now: self.now,
             random: &mut |bytes| bytes.fill(7),
             body,

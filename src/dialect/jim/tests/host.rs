@@ -163,6 +163,7 @@ impl Host {
             desk: &mut self.desk,
             memo: &mut SessionMemo::default(),
             settings: &self.settings,
+            presence: &crate::domain::presence::NobodyOnline,
             now: self.now,
             random: &mut |_| panic!("nothing here is random"),
             body,

@@ -608,3 +608,53 @@ fn a_whole_request_is_borrowed_and_a_collected_body_is_freed() {
     ));
     assert_eq!(decoder.held_bytes(), 0);
 }
+
+/// What came of a body that is refused, fed in pieces that end at `cuts`.
+fn unread(input: &[u8], limit: BodyLimit, cuts: &[usize]) -> (Refusal, Vec<u8>, usize) {
+    let limits = Limits::default();
+    let mut decoder = Decoder::new();
+    let mut kept = Vec::new();
+    let mut start = 0;
+    for &end in cuts.iter().chain([&input.len()]) {
+        kept.extend_from_slice(&input[start..end]);
+        start = end;
+        match decoder.decode(&kept, &limits, |_| limit) {
+            Ok((consumed, Event::NeedMore)) => drop(kept.drain(..consumed)),
+            Ok((_, event)) => panic!("{event:?}"),
+            Err(refusal) => {
+                let request = decoder.unread().expect("a head");
+                assert_eq!(request.head().path(), "/long");
+                return (refusal, request.body().to_vec(), end);
+            }
+        }
+    }
+    panic!("not refused: {}", input.escape_ascii());
+}
+
+#[test]
+fn the_beginning_of_a_body_that_is_too_long_is_awaited_if_that_is_wanted() {
+    let limit = |peek_bytes| BodyLimit {
+        bytes_max: 8,
+        peek_bytes,
+    };
+    let head = "POST /long HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n";
+    let input = format!("{head}\r\n0123456789");
+    for (peek, body) in [(0, ""), (1, "0"), (10, "0123456789")] {
+        let until = input.len() - 10 + peek;
+        for cut in 0..=input.len() {
+            let (refusal, seen, end) = unread(input.as_bytes(), limit(peek), &[cut]);
+            assert_eq!((refusal.status, &*seen), (413, body.as_bytes()));
+            assert!(end >= until, "refused at {end}, not before {until}");
+        }
+    }
+    // Whoever waits for `100 Continue` is told at once.
+    let waiting = format!("{head}Expect: 100-continue\r\n\r\n");
+    let (refusal, seen, _) = unread(waiting.as_bytes(), limit(10), &[]);
+    assert_eq!((refusal.status, seen.len()), (413, 0));
+    let chunked =
+        b"POST /long HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nabcd\r\n5\r\n";
+    for cut in 0..=chunked.len() {
+        let (refusal, seen, _) = unread(chunked, limit(10), &[cut]);
+        assert_eq!((refusal.status, &*seen), (413, &b"abcd"[..]));
+    }
+}

@@ -6,7 +6,12 @@ use super::*;
 
 /// Sorted entries of a few lists, with pieces of any length.
 fn lists() -> impl Strategy<Value = Vec<Entry>> {
-    let piece = (0..4_u64, 1..700_u64, 1..1_000_u64, prop::collection::vec(1..5_u64, 1..4));
+    let piece = (
+        0..4_u64,
+        1..700_u64,
+        1..1_000_u64,
+        prop::collection::vec(1..5_u64, 1..4),
+    );
     prop::collection::vec(piece, 1..30).prop_map(|pieces| {
         let (mut list, mut place, mut message) = (1_u64, 1, 1 << 40);
         let mut entries = Vec::new();
@@ -48,7 +53,10 @@ fn keys() -> impl Strategy<Value = Vec<Entry>> {
 
 fn pack(kind: Kind, entries: &[Entry]) -> Vec<Full> {
     let mut builder = Builder::new(kind);
-    let mut blocks: Vec<Full> = entries.iter().filter_map(|entry| builder.push(*entry)).collect();
+    let mut blocks: Vec<Full> = entries
+        .iter()
+        .filter_map(|entry| builder.push(*entry))
+        .collect();
     blocks.extend(builder.finish());
     assert!(builder.finish().is_none());
     blocks
@@ -65,9 +73,17 @@ fn check(kind: Kind, entries: &[Entry]) {
         assert_eq!(block.filter.is_some(), kind == Kind::Keys);
     }
     assert_eq!(all, entries);
-    let bytes: usize = blocks.iter().rev().skip(1).map(|block| block.data.len()).sum();
+    let bytes: usize = blocks
+        .iter()
+        .rev()
+        .skip(1)
+        .map(|block| block.data.len())
+        .sum();
     let room = (blocks.len() - 1) * BLOCK_BYTES_MAX;
-    assert!(bytes * 10 >= room * 8 || kind == Kind::Keys, "blocks are full: {bytes} of {room}");
+    assert!(
+        bytes * 10 >= room * 8 || kind == Kind::Keys,
+        "blocks are full: {bytes} of {room}"
+    );
 }
 
 proptest! {

@@ -92,7 +92,10 @@ fn walk_run(
             });
             let covered = run.first_message..=run.last_message;
             report.hold(covered.contains(&entry.message), || {
-                format!("run {} has message {}, which it does not cover", run.id, entry.message)
+                format!(
+                    "run {} has message {}, which it does not cover",
+                    run.id, entry.message
+                )
             });
             last = Some(next);
             each(entry);
@@ -136,10 +139,11 @@ fn check_blocks(connection: &Connection, report: &mut Report) -> Result<()> {
     let keys = count("SELECT count(*) FROM block_key")?;
     let named = count("SELECT count(DISTINCT block) FROM block_key")?;
     let found = count("SELECT count(*) FROM block_key k JOIN block b ON b.id = k.block")?;
-    report.hold(
-        blocks == keys && keys == named && keys == found,
-        || format!("there are {blocks} blocks and {keys} entries for {named}, of which {found} are there"),
-    );
+    report.hold(blocks == keys && keys == named && keys == found, || {
+        format!(
+            "there are {blocks} blocks and {keys} entries for {named}, of which {found} are there"
+        )
+    });
     let lost = count("SELECT count(*) FROM block_key WHERE run NOT IN (SELECT id FROM run)")?;
     report.hold(lost == 0, || format!("{lost} blocks belong to no run"));
     Ok(())

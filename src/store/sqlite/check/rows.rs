@@ -82,7 +82,10 @@ fn load_members(connection: &Connection, walk: &mut Walk, report: &mut Report) -
     while let Some(row) = rows.next()? {
         let (commit, message) = (number(row, 0)?, number(row, 1)?);
         report.hold(message >= last.1, || {
-            format!("commit {commit} of the journal ends with a message before that of commit {}", last.0)
+            format!(
+                "commit {commit} of the journal ends with a message before that of commit {}",
+                last.0
+            )
         });
         last = (commit, message);
         let members: Vec<u8> = row.get(2)?;
@@ -111,10 +114,18 @@ fn load_members(connection: &Connection, walk: &mut Walk, report: &mut Report) -
 }
 
 fn check_member(member: &Member, report: &mut Report) {
-    let who = || format!("account {} in conversation {}", member.account, member.conversation);
+    let who = || {
+        format!(
+            "account {} in conversation {}",
+            member.account, member.conversation
+        )
+    };
     let (read, acknowledged) = (member.read, member.acknowledged);
     report.hold(read >= member.joined_after && acknowledged >= read, || {
-        format!("{} has read up to {read} and acknowledged up to {acknowledged}, which cannot be", who())
+        format!(
+            "{} has read up to {read} and acknowledged up to {acknowledged}, which cannot be",
+            who()
+        )
     });
     let ranges = member.holes.ranges();
     let mut free = read.0 + 1;
@@ -128,12 +139,19 @@ fn check_member(member: &Member, report: &mut Report) {
         format!("{} has holes that are out of order or out of bounds", who())
     });
     report.hold(member.sent_read <= member.sent, || {
-        format!("{} has read more of its own messages than it has sent", who())
+        format!(
+            "{} has read more of its own messages than it has sent",
+            who()
+        )
     });
 }
 
 /// Reads the log from end to end.
-pub(super) fn walk_log(connection: &Connection, walk: &mut Walk, report: &mut Report) -> Result<()> {
+pub(super) fn walk_log(
+    connection: &Connection,
+    walk: &mut Walk,
+    report: &mut Report,
+) -> Result<()> {
     let mut log = connection.prepare(
         "SELECT id, conversation, position, sender, at, origin, client_id FROM message ORDER BY id",
     )?;
@@ -142,8 +160,12 @@ pub(super) fn walk_log(connection: &Connection, walk: &mut Walk, report: &mut Re
     let newest: Option<i64> = connection.query_row(newest, [], |row| row.get(0))?;
     let keys_since = newest.unwrap_or(0).saturating_sub(CLIENT_ID_TTL_MS);
     while let Some(row) = rows.next()? {
-        let (message, list, position, sender) =
-            (number(row, 0)?, number(row, 1)?, number(row, 2)?, number(row, 3)?);
+        let (message, list, position, sender) = (
+            number(row, 0)?,
+            number(row, 1)?,
+            number(row, 2)?,
+            number(row, 3)?,
+        );
         let at: i64 = row.get(4)?;
         report.messages += 1;
         report.hold(walk.accounts.contains(&sender), || {
@@ -163,7 +185,9 @@ pub(super) fn walk_log(connection: &Connection, walk: &mut Walk, report: &mut Re
                     )
                 });
                 report.hold(at >= before.at || before.position == 0, || {
-                    format!("message {message} of conversation {list} is earlier than the one before it")
+                    format!(
+                        "message {message} of conversation {list} is earlier than the one before it"
+                    )
                 });
                 known.newest = Place {
                     position,
@@ -192,7 +216,11 @@ pub(super) fn walk_log(connection: &Connection, walk: &mut Walk, report: &mut Re
         let (account, conversation) = (AccountId(sender), ConversationId(list));
         let key = walk.secret.key(account, conversation, origin, client_id);
         let after = walk.keys.partition_point(|range| range.last < message);
-        match walk.keys.get_mut(after).filter(|range| range.first <= message) {
+        match walk
+            .keys
+            .get_mut(after)
+            .filter(|range| range.first <= message)
+        {
             Some(range) => range.expected.add([key, message, message, 0]),
             None => report.hold(at < keys_since, || {
                 format!("the client's id of message {message} has no key")

@@ -6,35 +6,56 @@ use super::*;
 
 fn member() -> impl Strategy<Value = Member> {
     let numbers = prop::array::uniform8(prop_oneof![0..300_u64, 0..i64::MAX as u64]);
-    let positions = (prop::option::of(any::<u64>()), prop::option::of(any::<u64>()));
+    let positions = (
+        prop::option::of(any::<u64>()),
+        prop::option::of(any::<u64>()),
+    );
     let holes = prop::collection::vec((1..1_000_u64, 0..1_000_u64), 0..20);
-    (numbers, positions, any::<i64>(), "\\PC{0,20}", holes, any::<bool>(), any::<u32>()).prop_map(
-        |(numbers, (left, hidden), joined_at, alias, holes, pinned, slot)| {
-            let [account, conversation, joined_after, read, sent, sent_read, acknowledged, mut end] = numbers;
-            end %= 1 << 50;
-            let ranges = holes.into_iter().map(|(gap, length)| {
-                let from = end + gap;
-                end = from + length;
-                (from, end)
-            });
-            Member {
-                conversation: ConversationId(conversation),
-                account: AccountId(account),
-                slot: Slot(slot),
-                joined_at: TimeMs(joined_at),
-                joined_after: Position(joined_after),
-                left_after: left.map(Position),
-                alias: Arc::from(alias),
-                read: Position(read),
-                sent,
-                sent_read,
-                acknowledged: Position(acknowledged),
-                holes: Holes::new(ranges.collect()),
-                hidden_at: hidden.map(Position),
-                pinned,
-            }
-        },
+    (
+        numbers,
+        positions,
+        any::<i64>(),
+        "\\PC{0,20}",
+        holes,
+        any::<bool>(),
+        any::<u32>(),
     )
+        .prop_map(
+            |(numbers, (left, hidden), joined_at, alias, holes, pinned, slot)| {
+                let [
+                    account,
+                    conversation,
+                    joined_after,
+                    read,
+                    sent,
+                    sent_read,
+                    acknowledged,
+                    mut end,
+                ] = numbers;
+                end %= 1 << 50;
+                let ranges = holes.into_iter().map(|(gap, length)| {
+                    let from = end + gap;
+                    end = from + length;
+                    (from, end)
+                });
+                Member {
+                    conversation: ConversationId(conversation),
+                    account: AccountId(account),
+                    slot: Slot(slot),
+                    joined_at: TimeMs(joined_at),
+                    joined_after: Position(joined_after),
+                    left_after: left.map(Position),
+                    alias: Arc::from(alias),
+                    read: Position(read),
+                    sent,
+                    sent_read,
+                    acknowledged: Position(acknowledged),
+                    holes: Holes::new(ranges.collect()),
+                    hidden_at: hidden.map(Position),
+                    pinned,
+                }
+            },
+        )
 }
 
 proptest! {

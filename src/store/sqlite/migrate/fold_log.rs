@@ -79,7 +79,10 @@ fn fold_lists(connection: &Connection, ids: &mut NextIds, run: Run) -> Result<()
         };
         writer.push(connection, ids, entry)?;
         let next = (entry, row.get(4)?);
-        if let Some(newest) = last.replace(next).filter(|(last, _)| last.list != entry.list) {
+        if let Some(newest) = last
+            .replace(next)
+            .filter(|(last, _)| last.list != entry.list)
+        {
             put_head(newest)?;
         }
     }
@@ -134,7 +137,10 @@ fn fold_keys(
             let origin = Dialect::from_code(row.get(4)?)
                 .ok_or_else(|| StoreError(format!("message {message} is of no dialect")))?;
             let (conversation, sender) = (ConversationId(number(1)?), AccountId(number(2)?));
-            keys.push((secret.key(sender, conversation, origin, &client_id), message));
+            keys.push((
+                secret.key(sender, conversation, origin, &client_id),
+                message,
+            ));
         }
     }
 }

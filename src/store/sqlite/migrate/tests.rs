@@ -39,10 +39,16 @@ fn write_version_3(dir: &Path, messages: i64) {
     let member = "INSERT INTO member (account, conversation, slot, joined_at, joined_after, alias, read, sent, sent_read)
         VALUES (?1, ?2, ?3, 0, 0, '', 0, ?4, 0)";
     let half = messages / 2;
-    for (account, conversation, slot, sent) in
-        [(2, 1, 0, half), (3, 1, 1, half), (2, 3, 0, half), (4, 3, 1, half), (2, 2, 0, 0)]
-    {
-        transaction.execute(member, [account, conversation, slot, sent]).unwrap();
+    for (account, conversation, slot, sent) in [
+        (2, 1, 0, half),
+        (3, 1, 1, half),
+        (2, 3, 0, half),
+        (4, 3, 1, half),
+        (2, 2, 0, 0),
+    ] {
+        transaction
+            .execute(member, [account, conversation, slot, sent])
+            .unwrap();
     }
     let message = "INSERT INTO message VALUES (?1, ?2, ?3, ?4, ?5, 0, 'm' || ?1, 4, ?6, NULL, 0)";
     for index in 0..2 * messages {
@@ -83,11 +89,14 @@ fn a_file_with_indexes_is_folded() {
             assert_eq!(head.position, Position(MESSAGES as u64));
             assert!(head.at.0 > NEWEST_AT - 120_000);
             let page = |from: u64, to: u64| {
-                let found = snapshot.messages(id, from..=to, Order::OldestFirst, usize::MAX).unwrap();
+                let found = snapshot
+                    .messages(id, from..=to, Order::OldestFirst, usize::MAX)
+                    .unwrap();
                 let first = from.max(1);
                 assert!(found.iter().zip(first..).all(|(message, position)| {
                     message.position.0 == position
-                        && *message.body == *format!("m{}", 100 + (position - 1) * 2 + conversation / 2)
+                        && *message.body
+                            == *format!("m{}", 100 + (position - 1) * 2 + conversation / 2)
                 }));
                 found.len() as u64
             };
@@ -97,12 +106,18 @@ fn a_file_with_indexes_is_folded() {
             assert_eq!(own, MESSAGES as u64 / 2);
         }
         let group = snapshot.conversation(ConversationId(2)).unwrap().unwrap();
-        assert_eq!((group.head.position.0, group.head.at), (0, group.created_at));
+        assert_eq!(
+            (group.head.position.0, group.head.at),
+            (0, group.created_at)
+        );
         let last_day = CLIENT_ID_TTL_MS / 60_000;
         for index in (0..2 * MESSAGES).step_by(3) {
             let (conversation, position) = (1 + index % 2 * 2, index / 2 + 1);
             let sender = if position % 2 == 0 { 2 } else { 3 + index % 2 };
-            let (sender, conversation) = (AccountId(sender as u64), ConversationId(conversation as u64));
+            let (sender, conversation) = (
+                AccountId(sender as u64),
+                ConversationId(conversation as u64),
+            );
             let client_id = format!("c{index}");
             let found = snapshot.message_named(sender, conversation, Dialect::Chat, &client_id);
             let is_of_last_day = 2 * MESSAGES - 1 - index <= last_day;
@@ -128,7 +143,11 @@ fn a_file_without_messages_is_folded_too() {
     let mut store = SqliteStore::new(dir.path(), Durability::Process);
     assert_eq!(store.open().unwrap().commit.0, 77);
     see(&store, |snapshot| {
-        let head = snapshot.conversation(ConversationId(1)).unwrap().unwrap().head;
+        let head = snapshot
+            .conversation(ConversationId(1))
+            .unwrap()
+            .unwrap()
+            .head;
         assert_eq!((head.position.0, head.at.0), (0, 5));
     });
     store.close().unwrap();

@@ -11,7 +11,7 @@ use crate::domain::command::{Command, GroupAbout, Peer, Recall, Send, Who};
 use crate::domain::decide::Policy;
 use crate::domain::ids::{AccountId, ConversationId, Position, TimeMs};
 use crate::domain::member::ReadMark;
-use crate::domain::message::{Dialect, MessageKind};
+use crate::domain::message::{Dialect, EventKind, MessageKind};
 use crate::domain::token::TokenHash;
 use crate::limits::{STATE_CACHE_BYTES_MAX, VIEW_BYTES_MAX};
 
@@ -146,6 +146,7 @@ fn further() -> impl Strategy<Value = Command> {
         who().prop_map(RelayTo::Account),
         conversation().prop_map(|id| RelayTo::Conversation { id, other: None }),
     ];
+    let members = || prop::collection::vec(who(), 0..3);
     let client_id = || prop::sample::select(&["1", "2"][..]).prop_map(Arc::<str>::from);
     let jim_send = (account(), jim_group(), client_id()).prop_map(|(from, name, client_id)| {
         let to = Peer::JimGroup(name);
@@ -176,6 +177,15 @@ fn further() -> impl Strategy<Value = Command> {
                 client_id,
             }))
         }),
+        2 => (account(), account()).prop_map(|(from, to)| Command::Send(Send {
+            from,
+            to: Peer::Account(Who::Id(to)),
+            kind: MessageKind::Event(EventKind::Follow),
+            body: Arc::from("event"),
+            origin: Dialect::Chat,
+            client_id: None,
+            attributes: None,
+        })),
         2 => (account(), client_id()).prop_map(|(account, client_id)| Command::Recall(Recall {
             account,
             client_id,
@@ -184,6 +194,15 @@ fn further() -> impl Strategy<Value = Command> {
             said: None,
         })),
         2 => (who(), text(), text()).prop_map(|(who, nick, avatar)| Command::SetCard { who, nick, avatar }),
+        4 => (conversation(), prop::option::of(jim_group()), members(), members()).prop_map(|(group, name, removed, added)| {
+            Command::ChangeGroup { group, name, removed, added }
+        }),
+        3 => (account(), prop::collection::vec((conversation(), 1..9_u64), 0..3)).prop_map(|(account, messages)| {
+            let mut messages: Vec<_> = messages.into_iter().map(|(id, position)| (id, vec![Position(position)])).collect();
+            messages.sort_by_key(|(id, _)| *id);
+            messages.dedup_by_key(|(id, _)| *id);
+            Command::Acknowledge { account, messages }
+        }),
         6 => (conversation(), who(), text()).prop_map(|(group, who, alias)| Command::SetAlias { group, who, alias }),
     ]
 }
@@ -277,12 +296,10 @@ impl Play {
                 let Some((account, ..)) = marks.peek().copied().copied() else {
                     return;
                 };
-                let mut own: Vec<(ConversationId, ReadMark)> = marks
+                let own: Vec<(ConversationId, ReadMark)> = marks
                     .filter(|(other, ..)| *other == account)
                     .map(|(_, conversation, mark)| (*conversation, *mark))
                     .collect();
-                own.sort_by_key(|(conversation, _)| *conversation);
-                own.dedup_by_key(|(conversation, _)| *conversation);
                 world.submit(
                     1,
                     Command::ReadAll {

@@ -1,0 +1,186 @@
+//! What a shard does when it has as many commands under way as it may.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, bounded};
+
+use super::*;
+use crate::admin::metrics::Metrics;
+use crate::conn::{CorsPolicy, HttpSettings, WsSettings};
+use crate::dialect::Settings;
+use crate::domain::command::{Peer, Send};
+use crate::domain::ids::Position;
+use crate::domain::member::ReadMark;
+use crate::domain::message::{Dialect, MessageKind};
+use crate::limits::OUTBOX_BYTES_MAX;
+use crate::runtime::clock::SystemClock;
+use crate::runtime::inbox::Inbox;
+use crate::runtime::shard::Parts;
+use crate::runtime::shared::Shared;
+use crate::runtime::writer::ToWriter;
+
+/// No connection has one.
+struct NoSocket;
+
+impl Transport for NoSocket {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Ok(0)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(bytes.len())
+    }
+
+    fn shut_sending(&mut self) {}
+}
+
+/// A shard and what it sends the writer.
+fn shard() -> (Shard<NoSocket>, Receiver<ToWriter>) {
+    let metrics = Metrics::new(Vec::new());
+    let shared = Shared::new(
+        CommitNumber(0),
+        vec![Inbox::new(|| {})],
+        Arc::clone(&metrics),
+        Arc::new(|_, line| panic!("{line}")),
+        Arc::new(SystemClock::start()),
+    );
+    let (writer, commands) = bounded(2 * SHARD_COMMANDS_MAX);
+    let shard = Shard::new(Parts {
+        index: 0,
+        settings: Arc::new(Settings {
+            zone: jiff::tz::TimeZone::UTC,
+            public_url: None,
+            app_keys: None,
+            message_bytes_max: 1_000,
+            upload_bytes_max: 1_000,
+            open_directory: true,
+            token_idle_ms_max: 1_000_000,
+            jim_text_field: None,
+        }),
+        http: Arc::new(HttpSettings {
+            header_timeout_ms: 1_000,
+            idle_timeout_ms: 1_000,
+            body_rate_min: 1_000,
+            outbox_bytes_max: OUTBOX_BYTES_MAX,
+            cors: CorsPolicy::SameOrigin,
+            limits: Default::default(),
+        }),
+        ws: Arc::new(WsSettings {
+            limits: Default::default(),
+            ping_after_ms: 60_000,
+            idle_timeout_ms: 120_000,
+            deflate: false,
+            origins: Vec::new(),
+            diagnostics: false,
+        }),
+        shared: Arc::new(shared),
+        writer,
+        short: bounded(1).0,
+        heavy: bounded(1).0,
+        recorder: metrics.recorder(),
+        calls: Arc::default(),
+        views_bytes_max: 0,
+        connections_max: 1,
+        drain_timeout: Duration::ZERO,
+        random: Box::new(|bytes| bytes.fill(1)),
+    });
+    (shard, commands)
+}
+
+fn send() -> Command {
+    Command::Send(Send {
+        from: AccountId(2),
+        to: Peer::Group(ConversationId(1)),
+        kind: MessageKind::Text,
+        body: "x".into(),
+        origin: Dialect::Chat,
+        client_id: None,
+        attributes: None,
+    })
+}
+
+fn marks() -> [Command; 3] {
+    let (account, conversation) = (AccountId(2), ConversationId(1));
+    let mark = ReadMark {
+        position: Position(1),
+        own: 0,
+    };
+    [
+        Command::Read {
+            account,
+            conversation,
+            mark,
+        },
+        Command::ReadAll {
+            account,
+            marks: vec![(conversation, mark)],
+        },
+        Command::Acknowledge {
+            account,
+            messages: vec![(conversation, vec![Position(1)])],
+        },
+    ]
+}
+
+/// A call wants a command; the calls that were refused.
+fn want(shard: &mut Shard<NoSocket>, number: u32, command: Command) -> Vec<u32> {
+    let conn = Key {
+        slot: number,
+        generation: 0,
+    };
+    let call = CallKey { conn, call: number };
+    shard.want(call, Wanted::Ask(Ask::Submit(command)));
+    let refused = shard.delivered.drain(..).filter(|(_, delivered)| {
+        matches!(
+            delivered,
+            Delivered::Outcome(Outcome::Refused(Refusal::Busy))
+        )
+    });
+    refused.map(|(call, _)| call.call).collect()
+}
+
+/// What the shard has sent the writer.
+fn submitted(
+    shard: &mut Shard<NoSocket>,
+    commands: &Receiver<ToWriter>,
+) -> Vec<Submitted<CommandSlot>> {
+    assert!(shard.turn());
+    let commands = commands.try_iter().map(|command| match command {
+        ToWriter::Submit(submitted) => submitted,
+        other => panic!("{other:?}"),
+    });
+    commands.collect()
+}
+
+#[test]
+fn marks_are_never_refused_and_go_before_anything_else_when_there_is_room() {
+    let (mut shard, commands) = shard();
+    for number in 0..SHARD_COMMANDS_MAX as u32 {
+        assert_eq!(want(&mut shard, number, send()), [0; 0]);
+    }
+    let under_way = submitted(&mut shard, &commands);
+    assert_eq!(under_way.len(), SHARD_COMMANDS_MAX);
+    assert_eq!(want(&mut shard, 5_000, send()), [5_000]);
+    for (mark, number) in marks().into_iter().zip(6_000..) {
+        assert_eq!(want(&mut shard, number, mark), [0; 0]);
+    }
+    assert_eq!(submitted(&mut shard, &commands).len(), 0);
+    for (mark, done) in marks().into_iter().zip(&under_way) {
+        // Others wait until no mark does.
+        assert_eq!(want(&mut shard, 7_000, send()), [7_000]);
+        shard.handle_reply(done.reply_to, Ok(Reply::Done));
+        shard.delivered.clear();
+        let next = submitted(&mut shard, &commands);
+        assert_eq!(
+            next.iter().map(|next| &next.command).collect::<Vec<_>>(),
+            [&mark]
+        );
+    }
+    assert_eq!(want(&mut shard, 8_000, send()), [8_000]);
+    shard.handle_reply(under_way[3].reply_to, Ok(Reply::Done));
+    shard.delivered.clear();
+    assert_eq!(want(&mut shard, 9_000, send()), [0; 0]);
+    assert_eq!(submitted(&mut shard, &commands).len(), 1);
+}
