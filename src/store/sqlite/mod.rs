@@ -292,10 +292,12 @@ impl Open {
         if tuning.is_full(newest) {
             tail.seal(Segment::new(number.0, self.newest.0, tuning.room()));
         }
-        if is_folded {
-            tail.drop_oldest();
-        }
+        let folded = is_folded.then(|| tail.drop_oldest()).flatten();
+        drop(segments);
         if let Some(checkpointer) = &mut self.checkpointer {
+            if let Some(folded) = folded {
+                checkpointer.discard(folded);
+            }
             checkpointer.committed(&self.connection, &shared.gate, load.messages);
         }
         Ok(())
