@@ -29,7 +29,7 @@ const ROWS_PER_COMMIT: usize = 4_096;
 /// What takes the commits.
 enum Log {
     Bare(BareLog),
-    Store(SqliteStore, CommitNumber),
+    Store(Box<SqliteStore>, CommitNumber),
 }
 
 impl Log {
@@ -120,7 +120,7 @@ fn open(variant: Variant, directory: &Path, world: &World, durability: Durabilit
     // What is there before the first message lies in the file.
     store.close()?;
     store.open()?;
-    Ok(Log::Store(store, newest))
+    Ok(Log::Store(Box::new(store), newest))
 }
 
 /// Commits `messages` more and gives the nanoseconds that the commits took, and those of them in which a processor was at it; making the
