@@ -13,15 +13,23 @@ use crate::limits::{
     STORE_BUSY_MS_MAX, WAL_CHECKPOINT_PAGES, WAL_LEFT_PAGES_MAX, WAL_PAGES_MAX, WAL_RESTART_PAGES,
     WAL_RESTART_WAIT_MS_MAX,
 };
+use crate::store::sqlite::tail::Segment;
 use crate::store::{Result, StoreError};
 
 const LOG_PAGES: &str = "PRAGMA wal_checkpoint(NOOP)";
 const MOVE_PAGES: &str = "PRAGMA wal_checkpoint(PASSIVE)";
 const START_ANEW: &str = "PRAGMA wal_checkpoint(RESTART)";
 
+/// Most tasks that wait for the thread.
+const TASKS_MAX: usize = 2;
+/// So many messages count as a commit more.
+const LOOK_MESSAGES: usize = 64;
+
 /// At how many pages of the log what is done. Tests choose small numbers.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Thresholds {
+    /// The log is looked at after so many commits, or that many times [`LOOK_MESSAGES`] messages.
+    pub(super) commits: usize,
     /// See [`WAL_CHECKPOINT_PAGES`].
     pub(super) checkpoint: usize,
     /// See [`WAL_LEFT_PAGES_MAX`].
@@ -35,6 +43,7 @@ pub(super) struct Thresholds {
 impl Default for Thresholds {
     fn default() -> Thresholds {
         Thresholds {
+            commits: 16,
             checkpoint: WAL_CHECKPOINT_PAGES,
             left_max: WAL_LEFT_PAGES_MAX,
             restart: WAL_RESTART_PAGES,
@@ -43,15 +52,26 @@ impl Default for Thresholds {
     }
 }
 
+/// What the thread does.
+#[derive(Debug)]
+enum Task {
+    /// Moves pages from the log into the file.
+    MovePages,
+    /// Gives the memory of a segment back, which is in many pieces.
+    Drop(Arc<Segment>),
+}
+
 /// The thread that moves pages.
 #[derive(Debug)]
 pub(super) struct Checkpointer {
     /// Dropped first, which ends the thread.
-    wake: Option<Sender<()>>,
+    wake: Option<Sender<Task>>,
     thread: Option<JoinHandle<()>>,
     /// Held by whoever moves pages.
     moving: Arc<Mutex<()>>,
     thresholds: Thresholds,
+    /// Since the log was looked at.
+    commits: usize,
 }
 
 impl Checkpointer {
@@ -60,7 +80,7 @@ impl Checkpointer {
     /// # Errors
     /// When there is no thread to be had.
     pub(super) fn start(connection: Connection, thresholds: Thresholds) -> Result<Checkpointer> {
-        let (wake, woken) = bounded(1);
+        let (wake, woken) = bounded(TASKS_MAX);
         let moving = Arc::new(Mutex::new(()));
         let shared = Arc::clone(&moving);
         let thread = std::thread::Builder::new()
@@ -72,17 +92,29 @@ impl Checkpointer {
             thread: Some(thread),
             moving,
             thresholds,
+            commits: 0,
         })
     }
 
-    /// Called after each commit by the connection that made it. Readers hold `gate` while they have a snapshot open. What cannot be done
-    /// is done after another commit.
-    pub(super) fn committed(&self, connection: &Connection, gate: &RwLock<()>) {
+    /// Called after each commit by the connection that made it, with the number of its messages. Readers hold `gate` while they have a
+    /// snapshot open. What cannot be done is done after another commit.
+    pub(super) fn committed(
+        &mut self,
+        connection: &Connection,
+        gate: &RwLock<()>,
+        messages: usize,
+    ) {
+        self.commits += 1 + messages / LOOK_MESSAGES;
+        if self.commits < self.thresholds.commits {
+            return;
+        }
+        self.commits = 0;
         let Thresholds {
             checkpoint,
             left_max,
             restart,
             max,
+            ..
         } = self.thresholds;
         let Ok((pages, moved)) = log_pages(connection) else {
             return;
@@ -98,8 +130,16 @@ impl Checkpointer {
         } else if left >= checkpoint
             && let Some(wake) = &self.wake
         {
-            // A thread that was woken already finds these pages too.
-            let _ = wake.try_send(());
+            // A thread that has much to do is asked again after the next commit.
+            let _ = wake.try_send(Task::MovePages);
+        }
+    }
+
+    /// Takes a segment that is not needed any more.
+    pub(super) fn discard(&self, segment: Arc<Segment>) {
+        if let Some(wake) = &self.wake {
+            // If the thread has much to do the memory is given back here.
+            let _ = wake.try_send(Task::Drop(segment));
         }
     }
 
@@ -129,11 +169,16 @@ impl Drop for Checkpointer {
     }
 }
 
-fn run(connection: &Connection, woken: &Receiver<()>, moving: &Mutex<()>) {
-    while woken.recv().is_ok() {
-        let _moving = moving.lock();
-        // What could not be moved stays in the log, and the next commit asks again.
-        let _ = connection.query_row(MOVE_PAGES, [], |_| Ok(()));
+fn run(connection: &Connection, woken: &Receiver<Task>, moving: &Mutex<()>) {
+    for task in woken {
+        match task {
+            Task::MovePages => {
+                let _moving = moving.lock();
+                // What could not be moved stays in the log, and another commit asks again.
+                let _ = connection.query_row(MOVE_PAGES, [], |_| Ok(()));
+            }
+            Task::Drop(segment) => drop(segment),
+        }
     }
 }
 

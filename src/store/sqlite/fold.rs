@@ -11,7 +11,7 @@ use crate::store::sqlite::int;
 use crate::store::sqlite::keys::RunFilter;
 use crate::store::sqlite::run::{NextIds, Run, RunWriter};
 use crate::store::sqlite::tail::Segment;
-use crate::store::sqlite::write::put_member;
+use crate::store::sqlite::write::MemberPut;
 
 const SET_HEAD: &str =
     "UPDATE conversation SET head_position = ?2, head_id = ?3, head_at = ?4 WHERE id = ?1";
@@ -52,6 +52,9 @@ pub(super) struct Fold {
     lists: Option<RunWriter>,
     keys: Option<RunWriter>,
     entries: Vec<Entry>,
+    /// What all of it costs, and what is done.
+    units: usize,
+    units_done: usize,
 }
 
 /// What a fold comes to.
@@ -93,14 +96,30 @@ impl Fold {
             true => None,
             false => begin(Kind::Keys).transpose()?,
         };
+        let units = data.message_count() * cost::MESSAGE
+            + data.conversations.len() * cost::HEAD
+            + data.keys.len() * cost::KEY
+            + data.members.len() * cost::MEMBER;
         drop(data);
         Ok(Fold {
+            units,
+            units_done: 0,
             segment,
             stage: Stage::Lists(None),
             lists,
             keys,
             entries: Vec::new(),
         })
+    }
+
+    /// What all of it costs, in units of [`cost`].
+    pub(super) fn units(&self) -> usize {
+        self.units
+    }
+
+    /// How much of that is done.
+    pub(super) fn units_done(&self) -> usize {
+        self.units_done
     }
 
     /// Does about `units` of work; with the last of it the mark moves.
@@ -110,6 +129,7 @@ impl Fold {
         ids: &mut NextIds,
         mut units: usize,
     ) -> Result<Option<Folded>> {
+        self.units_done = self.units_done.saturating_add(units);
         while units > 0 {
             let is_last = match self.stage {
                 Stage::Lists(after) => self.fold_lists(connection, ids, after, &mut units)?,
@@ -193,13 +213,14 @@ impl Fold {
     ) -> Result<bool> {
         let data = self.segment.read();
         let from = after.map_or(Unbounded, Excluded);
+        let mut put = MemberPut::prepare(connection)?;
         for (key, version) in data.members.range((from, Unbounded)) {
             if *units == 0 {
                 return Ok(false);
             }
             self.stage = Stage::Members(Some(*key));
             if let Some(member) = data.newest_version(*version)? {
-                put_member(connection, &member)?;
+                put.put(&member)?;
             }
             *units = units.saturating_sub(cost::MEMBER);
         }

@@ -87,3 +87,6 @@ pub(super) fn migrate(connection: &mut Connection, from: usize) -> Result<()> {
     transaction.commit()?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

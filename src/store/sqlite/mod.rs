@@ -37,6 +37,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::RwLock;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use crate::domain::command::Effect;
@@ -134,6 +135,7 @@ impl SqliteStore {
             ..Tuning::default()
         };
         store.thresholds = Thresholds {
+            commits: 1,
             checkpoint: 20,
             left_max: 20,
             restart: 60,
@@ -280,12 +282,7 @@ impl Open {
         let load = Load {
             commit: number.0,
             messages: added.messages.len(),
-            keys: added
-                .messages
-                .iter()
-                .filter(|message| message.key.is_some())
-                .count(),
-            members: added.rows_at.len(),
+            member_bytes: added.rows.len(),
         };
         let is_folded = self.upkeep.step(&transaction, tail, load)?;
         transaction.commit()?;
@@ -295,11 +292,13 @@ impl Open {
         if tuning.is_full(newest) {
             tail.seal(Segment::new(number.0, self.newest.0, tuning.room()));
         }
-        if is_folded {
-            tail.drop_oldest();
-        }
-        if let Some(checkpointer) = &self.checkpointer {
-            checkpointer.committed(&self.connection, &shared.gate);
+        let folded = is_folded.then(|| tail.drop_oldest()).flatten();
+        drop(segments);
+        if let Some(checkpointer) = &mut self.checkpointer {
+            if let Some(folded) = folded {
+                checkpointer.discard(folded);
+            }
+            checkpointer.committed(&self.connection, &shared.gate, load.messages);
         }
         Ok(())
     }
@@ -408,6 +407,8 @@ fn configure(connection: &Connection, cache_bytes_max: usize) -> Result<()> {
     // A negative size is in KiB, a positive one in pages.
     connection.pragma_update(None, "cache_size", -int(cache_bytes_max as u64 / 1024))?;
     connection.pragma_update(None, "mmap_size", 0)?;
+    // Plans do not depend on what is bound, so no statement is prepared again for another value.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "temp_store", "memory")?;
     Ok(())
 }

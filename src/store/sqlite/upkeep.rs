@@ -11,7 +11,7 @@ use crate::limits::{
 };
 use crate::store::Result;
 use crate::store::sqlite::block::Kind;
-use crate::store::sqlite::fold::{Fold, Folded, cost};
+use crate::store::sqlite::fold::{Fold, Folded};
 use crate::store::sqlite::int;
 use crate::store::sqlite::keys::Filters;
 use crate::store::sqlite::merge::Merge;
@@ -38,7 +38,7 @@ pub(super) struct Tuning {
     pub(super) tail_folds_max: usize,
     /// See [`MERGE_RUNS`].
     pub(super) merge_runs: usize,
-    /// Work is done when so much has come together, in units of [`cost`]: a page that is changed for one row is written as a whole.
+    /// Work is done when so much has come together, in units of [`crate::store::sqlite::fold::cost`]: a page that is changed for one row is written as a whole.
     pub(super) quantum: usize,
     /// See [`KEY_FILTER_BYTES_MAX`].
     pub(super) filter_bytes_max: usize,
@@ -80,14 +80,12 @@ pub(super) struct Load {
     pub(super) commit: u64,
     /// Messages.
     pub(super) messages: usize,
-    /// Messages with keys.
-    pub(super) keys: usize,
-    /// Members' rows.
-    pub(super) members: usize,
+    /// Bytes of members' rows.
+    pub(super) member_bytes: usize,
 }
 
-/// For each unit that a commit appends, so many eighths of one are folded: an eighth more, so that every fold ends before its turn.
-const FOLD_EIGHTHS: usize = 10;
+/// What makes a segment full, counted in these: as finely as a small part of it can be told.
+const FULL: usize = 1 << 20;
 /// For each message that a commit appends, so many entries are merged, if there are any: more than there are levels and kinds.
 const MERGE_ENTRIES: usize = 12;
 /// How many merged entries about fill a block, of which there is then one to delete.
@@ -108,8 +106,8 @@ pub(super) struct Upkeep {
     folded: u64,
     /// The journal begins after it.
     trimmed: u64,
-    /// Work for a fold that has come together, in eighths of units.
-    fold_debt: usize,
+    /// By how much the tail grew since the fold began, in [`FULL`]ths of a segment.
+    grown: usize,
     /// Entries to merge that have come together.
     merge_debt: usize,
     /// The commit in which work was done last.
@@ -129,7 +127,7 @@ impl Upkeep {
             filters: Filters::default(),
             folded,
             trimmed: journal_start(connection)?.unwrap_or(folded),
-            fold_debt: 0,
+            grown: 0,
             merge_debt: 0,
             worked_at: folded,
         };
@@ -162,30 +160,31 @@ impl Upkeep {
         tail: &Tail,
         load: Load,
     ) -> Result<bool> {
-        let units = load.messages * (cost::MESSAGE + cost::HEAD)
-            + load.keys * cost::KEY
-            + load.members * cost::MEMBER;
-        self.fold_debt += units * FOLD_EIGHTHS;
+        let tuning = &self.tuning;
+        let part = |of: usize, full: usize| of.saturating_mul(FULL) / full.max(1);
+        self.grown += part(load.messages, tuning.fold_messages)
+            .max(part(load.member_bytes, tuning.fold_member_bytes));
         self.merge_debt += load.messages * MERGE_ENTRIES;
         let segments = tail.segments();
         // The tail has no room for another segment: the fold goes first.
-        let is_late = segments.len() >= self.tuning.tail_folds_max
-            && segments
-                .last()
-                .is_some_and(|last| self.tuning.is_full(last));
-        if self.fold_debt / 8 < self.tuning.quantum && !is_late {
+        let is_late = segments.len() >= tuning.tail_folds_max
+            && segments.last().is_some_and(|last| tuning.is_full(last));
+        let units = match (&self.fold, is_late) {
+            (_, true) => usize::MAX,
+            (Some(fold), false) => fold_due(fold, self.grown, segments.len() - 1),
+            (None, false) => 0,
+        };
+        let has_segment = self.fold.is_none() && segments.len() > 1;
+        let is_due = units >= tuning.quantum || self.merge_debt >= tuning.quantum || has_segment;
+        if !is_due {
             return Ok(false);
         }
-        let units = std::mem::take(&mut self.fold_debt) / 8;
         let mut entries = std::mem::take(&mut self.merge_debt);
         let mut is_folded = false;
-        if self.fold.is_none()
-            && let [oldest, _, ..] = &segments[..]
-        {
+        if has_segment && let Some(oldest) = segments.first() {
             self.begin_fold(connection, oldest)?;
         }
         if self.fold.is_some() {
-            let units = if is_late { usize::MAX } else { units };
             is_folded = self.step_fold(connection, units)?;
         }
         let before = entries;
@@ -201,6 +200,7 @@ impl Upkeep {
     fn begin_fold(&mut self, connection: &Connection, segment: &Arc<Segment>) -> Result<()> {
         let fold = Fold::begin(connection, &mut self.ids, Arc::clone(segment))?;
         self.fold = Some(fold);
+        self.grown = 0;
         Ok(())
     }
 
@@ -343,6 +343,14 @@ impl Upkeep {
             self.trimmed < self.folded,
         ]
     }
+}
+
+/// What of a fold is due when the tail has grown by `grown` and `sealed` segments wait: a quarter faster than the tail grows, so that every
+/// fold ends before its turn.
+fn fold_due(fold: &Fold, grown: usize, sealed: usize) -> usize {
+    let due = fold.units() as u128 * grown as u128 * sealed.max(1) as u128 * 5 / 4 / FULL as u128;
+    let due = usize::try_from(due).unwrap_or(usize::MAX);
+    due.saturating_sub(fold.units_done())
 }
 
 /// The oldest commit in the journal.

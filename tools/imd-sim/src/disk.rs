@@ -4,8 +4,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use imd::store::sqlite::check::check;
 use imd::store::sqlite::SqliteStore;
+use imd::store::sqlite::check::check;
 use imd::store::{Counters, Store};
 use tempfile::TempDir;
 
