@@ -351,6 +351,16 @@ impl Snapshot for State {
         })
     }
 
+    fn message_ids(
+        &self,
+        conversation: ConversationId,
+        positions: RangeInclusive<u64>,
+        rows_max: usize,
+    ) -> Result<Vec<MessageId>> {
+        let newest = self.range(conversation, positions).rev().take(rows_max);
+        Ok(newest.map(|message| message.id).collect())
+    }
+
     fn messages_from_others(
         &self,
         conversation: ConversationId,

@@ -148,7 +148,14 @@ pub trait Snapshot {
         order: Order,
         rows_max: usize,
     ) -> Result<Vec<Arc<Message>>>;
-    /// The same, oldest first, without those sent by `account`.
+    /// The ids of the newest `rows_max` of them, from the newest on. They are had without reading the messages.
+    fn message_ids(
+        &self,
+        conversation: ConversationId,
+        positions: RangeInclusive<u64>,
+        rows_max: usize,
+    ) -> Result<Vec<MessageId>>;
+    /// At most `rows_max` messages of a conversation whose positions lie in `positions`, oldest first, without those sent by `account`.
     fn messages_from_others(
         &self,
         conversation: ConversationId,

@@ -89,7 +89,7 @@ pub struct SqliteStore {
     thresholds: Thresholds,
     shared: Arc<Shared>,
     /// The writing side, while open.
-    open: Option<Open>,
+    open: Option<Box<Open>>,
     /// Whether a commit failed since the last [`Store::open`].
     failed: bool,
     /// Declared last: it is let go after the connections.
@@ -199,7 +199,7 @@ impl Store for SqliteStore {
         let (open, counters) = self
             .open_file(&file)
             .map_err(|error| error.of_file(&file))?;
-        self.open = Some(open);
+        self.open = Some(Box::new(open));
         self.failed = false;
         Ok(counters)
     }

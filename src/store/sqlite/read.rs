@@ -380,6 +380,19 @@ impl Snapshot for SqliteSnapshot<'_> {
         self.rows(entries.iter())
     }
 
+    fn message_ids(
+        &self,
+        conversation: ConversationId,
+        positions: RangeInclusive<u64>,
+        rows_max: usize,
+    ) -> Result<Vec<MessageId>> {
+        let entries = self.entries(conversation, positions, rows_max)?;
+        Ok(entries
+            .iter()
+            .map(|entry| MessageId(entry.message))
+            .collect())
+    }
+
     fn messages_from_others(
         &self,
         conversation: ConversationId,

@@ -397,6 +397,7 @@ pub(super) fn compare_rows(memory: &dyn Snapshot, sqlite: &dyn Snapshot) {
             for order in [Order::OldestFirst, Order::NewestFirst] {
                 same!(snapshot => snapshot.messages(conversation, from..=to, order, rows_max).unwrap());
             }
+            same!(snapshot => snapshot.message_ids(conversation, from..=to, rows_max).unwrap());
             for account in every_account() {
                 same!(snapshot => snapshot.messages_from_others(conversation, account, from..=to, rows_max).unwrap());
             }
