@@ -8,7 +8,7 @@ fn connections_are_opened_and_held() {
     let mock = Mock::start(Mischief::None);
     for (path, more) in [
         ("/echo", ""),
-        ("/", "--jim"),
+        ("/", "--login jim"),
         ("/echo", "--sources 3 --dialing 2"),
     ] {
         let pid = std::process::id();
@@ -24,7 +24,12 @@ fn connections_are_opened_and_held() {
 #[test]
 fn everybody_comes_back_after_a_storm() {
     let mock = Mock::start(Mischief::None);
-    let run = run(&mock, "storm", "/", "-c 40 --rounds 3 --threads 2 --jim");
+    let run = run(
+        &mock,
+        "storm",
+        "/",
+        "-c 40 --rounds 3 --threads 2 --login jim",
+    );
     assert_eq!(run.code, 0, "{}", run.out);
     assert_eq!(run.report["latency"][1]["name"], "returned");
     assert_eq!(run.report["latency"][1]["count"], 120);
