@@ -4,6 +4,7 @@ use super::dialect::Push;
 use super::flow::Flow;
 use super::socket::{Entry, Script, Socket};
 use crate::clock::SECOND_NS;
+use crate::engine::Share;
 use crate::login::Identity;
 
 /// How often is looked whether a server that went away is back.
@@ -48,6 +49,8 @@ enum Phase {
 pub struct Crowd {
     plan: CrowdPlan,
     identities: Vec<Identity>,
+    /// Whether it is this thread that talks to the operator.
+    is_first: bool,
     open: Vec<bool>,
     /// How many are open, or will not be.
     settled: usize,
@@ -61,13 +64,14 @@ pub struct Crowd {
 }
 
 impl Crowd {
-    /// The script of `count` connections; `identities` has one user a connection where they log in, else nobody.
-    pub fn new(plan: CrowdPlan, count: usize, identities: Vec<Identity>) -> Self {
+    /// The script of a share; `identities` has one user a connection where they log in, else nobody.
+    pub fn new(plan: CrowdPlan, share: &Share, identities: Vec<Identity>) -> Self {
         Crowd {
             rounds_left: plan.rounds,
             plan,
             identities,
-            open: vec![false; count],
+            is_first: share.thread == 0,
+            open: vec![false; share.links],
             settled: 0,
             phase: Phase::Going,
             round_ns: 0,
@@ -164,6 +168,9 @@ impl Script for Crowd {
         }
         if self.plan.restart {
             self.phase = Phase::Leaving;
+            if self.is_first {
+                eprintln!("imd-bench: restart the server");
+            }
             return;
         }
         self.begin_round(now_ns);

@@ -42,7 +42,17 @@ impl Flow {
         }
     }
 
-    /// The same, but everything counts, whenever it happens.
+    /// The same where not all threads send: this is the one of this number among `threads`, or none of them.
+    pub fn of_some(self, thread: Option<usize>, threads: usize) -> Self {
+        Flow {
+            rate: self.rate.filter(|_| thread.is_some()),
+            thread: thread.unwrap_or(0) as u64,
+            threads: threads as u64,
+            ..self
+        }
+    }
+
+    /// A run like that of [`Flow::new`], but everything counts, whenever it happens.
     pub fn timeless(names: &'static [&'static str], share: &Share) -> Self {
         let always = Window {
             start_ns: 0,

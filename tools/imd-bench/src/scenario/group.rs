@@ -41,6 +41,12 @@ impl GroupPlan {
         (before(unit) < before(unit + 1)).then(|| before(unit))
     }
 
+    /// Whether one of the members of a share publishes.
+    pub fn has_publisher(&self, share: &Share) -> bool {
+        let mut units = share.units.clone();
+        units.any(|unit| self.publisher(unit).is_some())
+    }
+
     /// Whether who writes gets it, too.
     fn echoes(&self) -> bool {
         self.over == Dialect::Jim

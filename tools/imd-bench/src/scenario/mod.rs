@@ -222,7 +222,7 @@ fn play_crowd(
     };
     conduct(plan, common.pid, |share| {
         let identities = part(identities, share).to_vec();
-        let script = Crowd::new(crowd.clone(), share.links, identities);
+        let script = Crowd::new(crowd.clone(), share, identities);
         // Opening connections counts although it comes before the time of sending.
         ScriptLoad::new(script, Flow::timeless(tracks, share), share)
     })
@@ -305,10 +305,17 @@ fn play_group(args: &GroupArgs) -> Result<Report, String> {
         size: args.sending.size,
         client_ids: args.sending.client_ids,
     };
+    let sending: Vec<usize> = plan
+        .shares()
+        .iter()
+        .filter(|share| group.has_publisher(share))
+        .map(|share| share.thread)
+        .collect();
     let outcome = conduct(&plan, args.common.pid, |share| {
         let identities = part(&identities, share).to_vec();
         let script = Group::new(group.clone(), share.clone(), identities);
-        let flow = Flow::new(chat::TRACKS, args.pacing.rate, share);
+        let place = sending.iter().position(|thread| *thread == share.thread);
+        let flow = Flow::new(chat::TRACKS, args.pacing.rate, share).of_some(place, sending.len());
         ScriptLoad::new(script, flow, share)
     })?;
     let delivery = group::delivery(outcome.loads.iter().map(|load| &load.script));

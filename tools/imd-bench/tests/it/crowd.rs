@@ -1,7 +1,10 @@
 //! Many connections.
 
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
 use super::mock::{Mischief, Mock};
-use super::run;
+use super::{bench, run};
 
 #[test]
 fn connections_are_opened_and_held() {
@@ -38,4 +41,25 @@ fn everybody_comes_back_after_a_storm() {
         assert!(run.report["facts"][name].as_f64().unwrap() > 0.0);
     }
     assert_eq!(run.all_errors(), 0);
+}
+
+#[test]
+fn everybody_comes_back_to_a_server_that_was_restarted() {
+    let mock = Mock::start(Mischief::None);
+    let url = format!("ws://{}/", mock.address());
+    let mut child = bench(&["storm", "--restart", "--login", "jim", "-c", "40"])
+        .args(["--threads", "1", "--url", &url])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    stderr.read_line(&mut line).unwrap();
+    assert!(line.contains("restart the server"), "{line}");
+    assert_eq!(mock.drop_all(), 40);
+    let output = child.wait_with_output().unwrap();
+    let out = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{out}");
+    assert!(out.contains("storm 1: all back after, s"), "{out}");
 }
