@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use crate::admin::metrics::{CommandResult, Counter, Gauge, Histogram, Recorder};
 use crate::config::LogLevel;
@@ -17,6 +17,9 @@ use crate::store::writer::{LoadRequest, Loaded, Released, Submitted, Writer};
 
 /// How long the writer rests while a shard has too much in its inbox.
 const INBOX_FULL_REST: Duration = Duration::from_micros(200);
+
+/// How long the writer waits for something to do before it tries again to open a store that has failed.
+const REOPEN_REST: Duration = Duration::from_secs(1);
 
 /// Something for the writer.
 #[derive(Debug)]
@@ -49,8 +52,12 @@ impl WriterThread {
         let mut stopping = false;
         while !stopping {
             self.wait_for_inboxes();
-            let Ok(first) = self.inbox.recv() else { break };
-            stopping = self.handle(first);
+            match self.next() {
+                Ok(first) => stopping = self.handle(first),
+                // To see whether the store opens again.
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
             while !stopping && !self.writer.is_batch_full() {
                 match self.inbox.try_recv() {
                     Ok(next) => stopping = self.handle(next),
@@ -66,6 +73,13 @@ impl WriterThread {
         if let Err(error) = self.writer.close() {
             self.shared
                 .log(LogLevel::Error, &format!("closing the store: {error}"));
+        }
+    }
+
+    fn next(&self) -> Result<ToWriter, RecvTimeoutError> {
+        match self.writer.is_healthy() {
+            true => Ok(self.inbox.recv()?),
+            false => self.inbox.recv_timeout(REOPEN_REST),
         }
     }
 
