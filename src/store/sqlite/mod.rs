@@ -124,9 +124,9 @@ impl SqliteStore {
         }
     }
 
-    /// The same, which folds every `fold_messages` messages, merges three runs at a time and starts its log anew every few pages.
-    #[cfg(test)]
-    pub(in crate::store) fn busy(dir: impl Into<PathBuf>, fold_messages: usize) -> SqliteStore {
+    /// For tests: a store that folds every `fold_messages` messages, merges three runs at a time and starts its log anew every few
+    /// pages, so that all of it happens soon.
+    pub fn busy(dir: impl Into<PathBuf>, fold_messages: usize) -> SqliteStore {
         let mut store = SqliteStore::new(dir, Durability::Process);
         store.tuning = Tuning {
             fold_messages,

@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::clock::{SECOND_NS, ns};
 use crate::pace::Rate;
+use crate::scenario::dialect::{Dialect, Push};
 use crate::scenario::http::Call;
 use crate::target::Target;
 
@@ -42,8 +43,10 @@ pub enum Scenario {
     Idle(IdleArgs),
     /// Loses all connections and makes them again at once
     Storm(StormArgs),
-    /// Pairs of jim users, one writing to the other; every message accounted for
+    /// Users who write to others; every message accounted for
     Chat(ChatArgs),
+    /// Members of one group, some of whom write to all; every delivery accounted for
+    Group(GroupArgs),
 }
 
 /// What all scenarios have in common.
@@ -52,6 +55,9 @@ pub struct Common {
     /// The server, such as http://127.0.0.1:8080 or ws://127.0.0.1:8080/echo
     #[arg(long, value_parser = Target::parse)]
     pub url: Target,
+    /// Where users and groups are made known over HTTP, if elsewhere
+    #[arg(long, value_parser = Target::parse)]
+    pub login_url: Option<Target>,
     /// Threads of this tool; as many as it may use cores if not given
     #[arg(long)]
     pub threads: Option<usize>,
@@ -150,9 +156,6 @@ pub struct HeartbeatArgs {
     /// Heartbeats on their way at once on each connection
     #[arg(long, default_value_t = 1)]
     pub outstanding: usize,
-    /// Where users are made known, if elsewhere than the WebSocket
-    #[arg(long, value_parser = Target::parse)]
-    pub login_url: Option<Target>,
 }
 
 /// `idle`.
@@ -166,12 +169,9 @@ pub struct IdleArgs {
     /// How long to hold them
     #[arg(long, default_value = "5s", value_parser = duration)]
     pub hold: u64,
-    /// Logs every connection in to jim with a user of its own
-    #[arg(long)]
-    pub jim: bool,
-    /// Where users are made known, if elsewhere than the WebSocket
-    #[arg(long, value_parser = Target::parse)]
-    pub login_url: Option<Target>,
+    /// Logs every connection in with a user of its own
+    #[arg(long, value_name = "DIALECT")]
+    pub login: Option<Push>,
 }
 
 /// `storm`.
@@ -185,15 +185,32 @@ pub struct StormArgs {
     /// How many storms
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub rounds: u32,
-    /// How long all of them together may take
+    /// Waits for the server to be restarted, instead of dropping connections; counts from when it takes connections again
+    #[arg(long)]
+    pub restart: bool,
+    /// Has each user talk to so many others before
+    #[arg(long, default_value_t = 0, requires = "login")]
+    pub conversations: usize,
+    /// How long all storms together may take
     #[arg(long, default_value = "60s", value_parser = duration)]
     pub patience: u64,
-    /// Logs every connection in to jim with a user of its own
+    /// Logs every connection in with a user of its own
+    #[arg(long, value_name = "DIALECT")]
+    pub login: Option<Push>,
+}
+
+/// Which messages are sent.
+#[derive(Clone, Debug, Args)]
+pub struct Sending {
+    /// Messages of each sender that may be on their way at once
+    #[arg(long, default_value_t = 1)]
+    pub outstanding: usize,
+    /// Bytes of a message; more if its own numbers take more
+    #[arg(long, default_value_t = 100)]
+    pub size: usize,
+    /// Messages have ids of the client's
     #[arg(long)]
-    pub jim: bool,
-    /// Where users are made known, if elsewhere than the WebSocket
-    #[arg(long, value_parser = Target::parse)]
-    pub login_url: Option<Target>,
+    pub client_ids: bool,
 }
 
 /// `chat`.
@@ -203,24 +220,46 @@ pub struct ChatArgs {
     pub common: Common,
     #[command(flatten)]
     pub pacing: Pacing,
+    #[command(flatten)]
+    pub sending: Sending,
+    /// How messages are sent
+    #[arg(long, default_value = "jim")]
+    pub dialect: Dialect,
+    /// How they are pushed: chat for chat and jim for others if not given
+    #[arg(long, value_name = "DIALECT")]
+    pub to: Option<Push>,
     /// Pairs: one user writes to the other, each on a connection
     #[arg(long, default_value_t = 50)]
     pub pairs: usize,
-    /// Messages of each pair that may be on their way at once
-    #[arg(long, default_value_t = 1)]
-    pub outstanding: usize,
-    /// Bytes of a message; more if its own number takes more
-    #[arg(long, default_value_t = 100)]
-    pub size: usize,
-    /// Messages have ids of the client's
+    /// So many conversations at least: each sender writes to as many recipients, to one at random each time
     #[arg(long)]
-    pub client_ids: bool,
+    pub conversations: Option<usize>,
     /// A message is on its way until it is acknowledged, not until it is delivered as well
     #[arg(long)]
     pub until_acknowledged: bool,
-    /// Where users are made known, if elsewhere than the WebSocket
-    #[arg(long, value_parser = Target::parse)]
-    pub login_url: Option<Target>,
+}
+
+/// `group`.
+#[derive(Debug, Args)]
+pub struct GroupArgs {
+    #[command(flatten)]
+    pub common: Common,
+    #[command(flatten)]
+    pub pacing: Pacing,
+    #[command(flatten)]
+    pub sending: Sending,
+    /// How members are reached; chat's acknowledge
+    #[arg(long, default_value = "jim")]
+    pub dialect: Push,
+    /// Members of the group
+    #[arg(long, default_value_t = 500)]
+    pub members: usize,
+    /// How many of them are there, each on a connection; all if not given
+    #[arg(long)]
+    pub online: Option<usize>,
+    /// How many of those write
+    #[arg(long, default_value_t = 50)]
+    pub publishers: usize,
 }
 
 /// Understands `10s`, `500ms`, `2m`, `1h`, or seconds; in nanoseconds.
@@ -249,6 +288,11 @@ impl Common {
     pub fn threads(&self) -> usize {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         self.threads.unwrap_or_else(cores).max(1)
+    }
+
+    /// Where users are made known.
+    pub fn login(&self) -> &Target {
+        self.login_url.as_ref().unwrap_or(&self.url)
     }
 
     /// The run's name.

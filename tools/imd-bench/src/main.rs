@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! main → cli        what was typed
-//!      → scenario   what it means: http, exchange (echo, heartbeat), crowd (idle, storm), chat
+//!      → scenario   what it means: http, exchange (echo, heartbeat), crowd (idle, storm), chat, group
 //!      → conduct    starts the threads, watches them
 //!      → engine     a thread: epoll, connections, a timer
 //!      → wire       HTTP and WebSocket as a client reads and writes them
@@ -79,6 +79,7 @@ fn common(scenario: &Scenario) -> &Common {
         Scenario::Idle(args) => &args.common,
         Scenario::Storm(args) => &args.common,
         Scenario::Chat(args) => &args.common,
+        Scenario::Group(args) => &args.common,
     }
 }
 

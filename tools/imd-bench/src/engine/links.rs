@@ -50,7 +50,7 @@ pub struct Links {
 
 impl Links {
     pub(super) fn new(plan: &Plan, share: &Share, registry: Registry) -> Self {
-        let count = share.units.len() * plan.links_per_unit;
+        let count = share.links;
         Links {
             links: (0..count).map(|_| Link::default()).collect(),
             queued: Vec::new(),
@@ -59,7 +59,7 @@ impl Links {
             dialing_max: plan.dialing_max.max(1),
             fallen: Vec::new(),
             target: plan.target.clone(),
-            first: share.units.start * plan.links_per_unit,
+            first: share.first_link,
             sources: plan.sources,
             registry,
             now_ns: now_ns(),

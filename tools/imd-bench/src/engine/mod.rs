@@ -32,8 +32,8 @@ pub struct Plan {
     pub target: Target,
     /// How many units (connections, or pairs of them) all threads drive together.
     pub units: usize,
-    /// How many connections a unit has.
-    pub links_per_unit: usize,
+    /// How many connections the units of a thread have.
+    pub layout: Layout,
     /// How many threads.
     pub threads: usize,
     /// How many source addresses; 1: the system chooses.
@@ -48,6 +48,24 @@ pub struct Plan {
     pub drain_ns: u64,
 }
 
+/// How many connections a thread has for its units.
+#[derive(Clone, Copy, Debug)]
+pub enum Layout {
+    /// One each.
+    One,
+    /// One each, and as many others: for each unit its own, or this number if that is more.
+    Facing(usize),
+}
+
+impl Layout {
+    fn links(self, units: usize) -> usize {
+        match self {
+            Layout::One => units,
+            Layout::Facing(others) => units + others.max(units),
+        }
+    }
+}
+
 /// A thread's part of a run.
 #[derive(Clone, Debug)]
 pub struct Share {
@@ -57,6 +75,10 @@ pub struct Share {
     pub threads: usize,
     /// Its units.
     pub units: Range<usize>,
+    /// How many connections all threads before it have.
+    pub first_link: usize,
+    /// How many connections it has.
+    pub links: usize,
 }
 
 impl Plan {
@@ -64,13 +86,26 @@ impl Plan {
     pub fn shares(&self) -> Vec<Share> {
         let threads = self.threads.clamp(1, self.units.max(1));
         let edge = |thread: usize| self.units * thread / threads;
+        let mut first_link = 0;
         (0..threads)
-            .map(|thread| Share {
-                thread,
-                threads,
-                units: edge(thread)..edge(thread + 1),
+            .map(|thread| {
+                let units = edge(thread)..edge(thread + 1);
+                let links = self.layout.links(units.len());
+                first_link += links;
+                Share {
+                    thread,
+                    threads,
+                    units,
+                    first_link: first_link - links,
+                    links,
+                }
             })
             .collect()
+    }
+
+    /// How many connections all threads have.
+    pub fn links(&self) -> usize {
+        self.shares().iter().map(|share| share.links).sum()
     }
 }
 
@@ -89,7 +124,7 @@ pub trait Load: Send {
     fn closed(&mut self, links: &mut Links, id: usize, cause: &str);
 
     /// The time of sending is fixed.
-    fn begin(&mut self, links: &mut Links, window: Window);
+    fn begin(&mut self, window: Window);
 
     /// Sends what it is time for; called once a turn.
     fn turn(&mut self, links: &mut Links);
@@ -221,7 +256,7 @@ fn turn_until_settled<L: Load>(
             let start_ns = control.start_ns.load(Ordering::Relaxed);
             if start_ns != 0 {
                 let begun = self::window(plan, start_ns);
-                load.begin(&mut links, begun);
+                load.begin(begun);
                 window = Some(begun);
             }
         }
@@ -288,7 +323,7 @@ mod tests {
         let mut plan = Plan {
             target,
             units: 10,
-            links_per_unit: 1,
+            layout: Layout::One,
             threads: 3,
             sources: 1,
             dialing_max: 1,
@@ -298,6 +333,17 @@ mod tests {
         };
         let shares: Vec<_> = plan.shares().into_iter().map(|share| share.units).collect();
         assert_eq!(shares, [0..3, 3..6, 6..10]);
+        for (others, links) in [
+            (0, [(0, 6), (6, 6), (12, 8)]),
+            (4, [(0, 7), (7, 7), (14, 8)]),
+        ] {
+            plan.layout = Layout::Facing(others);
+            let shares = plan.shares().into_iter();
+            let found: Vec<_> = shares
+                .map(|share| (share.first_link, share.links))
+                .collect();
+            assert_eq!(found, links);
+        }
         plan.units = 2;
         assert_eq!(plan.shares().len(), 2);
     }

@@ -1,23 +1,27 @@
-//! `chat`: pairs of jim users, one of whom writes to the other. Every message is accounted for.
+//! `chat`: users who write, each to one recipient or to several at random. Every message is accounted for.
 
-use std::borrow::Cow;
+use std::collections::VecDeque;
 use std::fmt::Write;
 
-use serde::Deserialize;
-
-use super::socket::{Script, Socket};
+use super::dialect::{Dialect, Heard, Message, To};
+use super::flow::Flow;
+use super::socket::{Entry, Script, Socket};
 use crate::engine::Share;
 use crate::ledger::{Delivery, Ledger};
 use crate::login::Identity;
-use crate::measure::Recorder;
-use crate::pace::{Pump, Rate, Window};
 
 /// What all threads of the scenario have in common.
 #[derive(Clone, Debug)]
 pub struct ChatPlan {
     /// The run's name, part of every message's.
     pub run: String,
-    /// Messages of each pair that may be on their way at once.
+    /// How messages are sent.
+    pub over: Dialect,
+    /// How they are pushed.
+    pub push: Dialect,
+    /// Recipients of each sender.
+    pub targets: usize,
+    /// Messages of each sender that may be on their way at once.
     pub outstanding: usize,
     /// Bytes of a message; more if its own number takes more.
     pub size: usize,
@@ -25,207 +29,240 @@ pub struct ChatPlan {
     pub client_ids: bool,
     /// Whether a message is on its way until it is delivered, not only until it is acknowledged.
     pub until_delivered: bool,
-    /// The rate of an open loop.
-    pub rate: Option<Rate>,
 }
 
-const ACKNOWLEDGED: usize = 0;
-const DELIVERED: usize = 1;
+/// What is measured, of one recipient or of many.
+pub const TRACKS: &[&str] = &["acknowledged", "delivered"];
+/// From the message to its answer.
+pub const ACKNOWLEDGED: usize = 0;
+/// From the message to its arrival.
+pub const DELIVERED: usize = 1;
 
-const COMMAND_PUSH: i64 = 11;
-const COMMAND_SENT: i64 = 12;
-const CODE_SENT: i64 = 10_000;
-const CODE_STORED: i64 = 10_001;
-
-#[derive(Deserialize)]
-struct Incoming<'a> {
-    command: i64,
-    #[serde(default)]
-    code: i64,
-    #[serde(borrow, default)]
-    data: Option<Push<'a>>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Push<'a> {
-    #[serde(borrow)]
-    content: Cow<'a, str>,
-    #[serde(borrow)]
-    from: Cow<'a, str>,
-    #[serde(borrow)]
-    id: Cow<'a, str>,
-}
-
-#[derive(Debug)]
-struct Pair {
-    ledger: Ledger,
-    alive: bool,
-}
-
-/// One thread's pairs: connection 2i writes to connection 2i + 1.
+/// One thread's users: first those who write, then those who are written to.
 pub struct Chat {
     plan: ChatPlan,
     share: Share,
-    identities: Vec<Identity>,
-    pump: Pump,
-    recorder: Option<Recorder>,
-    pairs: Vec<Pair>,
-    opened: Vec<bool>,
+    senders: Vec<Identity>,
+    recipients: Vec<Identity>,
+    /// The messages of each conversation, all of a sender's one after the other.
+    ledgers: Vec<Ledger>,
+    /// The conversations of each sender's messages that have no answer.
+    unanswered: Vec<VecDeque<usize>>,
+    alive: Vec<bool>,
+    /// Which connections are not open yet and may be, and how many.
+    is_expected: Vec<bool>,
+    expected: usize,
     content: String,
-    message: String,
-    ready: usize,
-    alive: usize,
-    completed: u64,
-    early: Vec<String>,
+    message_id: String,
+    scratch: String,
 }
 
 impl Chat {
-    /// The script of a share; `identities` has two users a pair.
-    pub fn new(plan: ChatPlan, share: Share, identities: Vec<Identity>) -> Self {
+    /// The script of a share.
+    pub fn new(
+        plan: ChatPlan,
+        share: Share,
+        senders: Vec<Identity>,
+        recipients: Vec<Identity>,
+    ) -> Self {
         let count = share.units.len();
-        let pairs = (0..count).map(|_| Pair {
-            ledger: Ledger::default(),
-            alive: true,
-        });
         Chat {
-            pairs: pairs.collect(),
-            opened: vec![false; 2 * count],
+            ledgers: (0..count * plan.targets)
+                .map(|_| Ledger::default())
+                .collect(),
+            unanswered: vec![VecDeque::new(); count],
+            alive: vec![true; count],
+            is_expected: vec![true; share.links],
+            expected: share.links,
             plan,
             share,
-            identities,
-            pump: Pump::default(),
-            recorder: None,
+            senders,
+            recipients,
             content: String::new(),
-            message: String::new(),
-            ready: 0,
-            alive: count,
-            completed: 0,
-            early: Vec::new(),
+            message_id: String::new(),
+            scratch: String::new(),
         }
     }
 
-    fn send_due(&mut self, socket: &mut Socket<'_>) {
-        while let Some((pair, intended_ns)) = self.pump.next(socket.now_ns()) {
-            let number = self.pairs[pair].ledger.send(intended_ns);
-            let sender = &self.identities[2 * pair].name;
-            let recipient = &self.identities[2 * pair + 1].name;
-            let unit = self.share.units.start + pair;
-            write_content(&mut self.content, unit, number, self.plan.size);
-            self.message.clear();
-            let (message, content) = (&mut self.message, &self.content);
-            // Writing to a string cannot fail.
-            let _ = write!(
-                message,
-                r#"{{"cmd":11,"chatType":2,"msgType":0,"from":"{sender}","to":"{recipient}","content":"{content}""#
-            );
-            if self.plan.client_ids {
-                let _ = write!(message, r#","id":"{}-{unit}-{number}""#, self.plan.run);
-            }
-            message.push('}');
-            socket.text(2 * pair, self.message.as_bytes());
-        }
+    /// The recipient of a conversation.
+    fn recipient(&self, conversation: usize) -> usize {
+        let (sender, target) = self.parties(conversation);
+        (sender + target) % self.recipients.len()
     }
 
-    fn acknowledged(&mut self, pair: usize, code: i64, now_ns: u64) -> Result<(), String> {
-        let accepted = matches!(code, CODE_SENT | CODE_STORED);
-        let progress = self.pairs[pair].ledger.answer(accepted);
+    fn parties(&self, conversation: usize) -> (usize, usize) {
+        (
+            conversation / self.plan.targets,
+            conversation % self.plan.targets,
+        )
+    }
+
+    /// The number of a conversation among those of all threads.
+    fn stream(&self, conversation: usize) -> usize {
+        self.share.units.start * self.plan.targets + conversation
+    }
+
+    fn answered(
+        &mut self,
+        socket: &mut Socket<'_>,
+        sender: usize,
+        answer: Result<(), String>,
+    ) -> Result<(), String> {
+        let conversation = self.unanswered[sender].pop_front();
+        let conversation = conversation.ok_or("answer to no message")?;
+        let progress = self.ledgers[conversation].answer(answer.is_ok());
         let progress = progress.ok_or("answer to no message")?;
-        if let Some(recorder) = &mut self.recorder {
-            match accepted {
-                true => recorder.record(ACKNOWLEDGED, progress.intended_ns, now_ns),
-                false => recorder.fail(&format!("refused: {code}"), 1),
-            }
+        match answer {
+            Ok(()) => socket.record(ACKNOWLEDGED, progress.intended_ns),
+            Err(cause) => socket.flow.fail(&format!("refused: {cause}"), 1),
         }
         if progress.done || !self.plan.until_delivered {
-            self.free(pair);
+            self.free(socket, sender);
         }
-        self.completed += u64::from(progress.done);
+        socket.flow.completed += u64::from(progress.done);
         Ok(())
     }
 
-    fn delivered(&mut self, pair: usize, push: &Push<'_>, now_ns: u64) {
-        let number = self.number(pair, push);
-        let ledger = &mut self.pairs[pair].ledger;
-        let Some(number) = number else {
-            ledger.arrive_foreign();
+    fn delivered(
+        &mut self,
+        socket: &mut Socket<'_>,
+        recipient: usize,
+        content: &str,
+        from: &str,
+        id: &str,
+    ) {
+        let Some((conversation, number)) = self.understand(recipient, content, from, id) else {
+            // One of this recipient's is charged with it: which does not matter to the sum.
+            if let Some(ledger) = self.ledgers.first_mut() {
+                ledger.arrive_foreign();
+            }
             return;
         };
-        if let Some(progress) = ledger.arrive(number) {
-            if let Some(recorder) = &mut self.recorder {
-                recorder.record(DELIVERED, progress.intended_ns, now_ns);
-            }
+        if let Some(progress) = self.ledgers[conversation].arrive(number) {
+            socket.record(DELIVERED, progress.intended_ns);
             if progress.done && self.plan.until_delivered {
-                self.free(pair);
+                let (sender, _) = self.parties(conversation);
+                self.free(socket, sender);
             }
-            self.completed += u64::from(progress.done);
+            socket.flow.completed += u64::from(progress.done);
         }
     }
 
-    /// A message of the pair is no longer on its way.
-    fn free(&mut self, pair: usize) {
-        if self.pairs[pair].alive {
-            self.pump.free(pair);
+    /// A message of the sender is no longer on its way.
+    fn free(&mut self, socket: &mut Socket<'_>, sender: usize) {
+        if self.alive[sender] {
+            socket.flow.free(sender);
         }
     }
 
-    /// The number of the message that was pushed; `None`: it is none of this pair's, or was changed on the way.
-    fn number(&mut self, pair: usize, push: &Push<'_>) -> Option<u64> {
-        let unit = self.share.units.start + pair;
-        let mut parts = push.content.splitn(3, ' ');
-        let (of, number) = (parts.next()?, parts.next()?);
-        if of.parse() != Ok(unit) || push.from != self.identities[2 * pair].name {
+    /// Conversation and number of what was pushed; `None`: it is not for this recipient, or was changed on the way.
+    fn understand(
+        &mut self,
+        recipient: usize,
+        content: &str,
+        from: &str,
+        id: &str,
+    ) -> Option<(usize, u64)> {
+        let mut parts = content.splitn(3, ' ');
+        let stream: usize = parts.next()?.parse().ok()?;
+        let number = parts.next()?.parse().ok()?;
+        let conversation = stream.checked_sub(self.stream(0))?;
+        if conversation >= self.ledgers.len() || self.recipient(conversation) != recipient {
             return None;
         }
-        let number = number.parse().ok()?;
-        write_content(&mut self.content, unit, number, self.plan.size);
-        if self.content != push.content {
+        let (sender, _) = self.parties(conversation);
+        if self.plan.push == Dialect::Jim && from != self.senders[sender].name {
             return None;
         }
-        if self.plan.client_ids {
-            self.message.clear();
-            let _ = write!(self.message, "{}-{unit}-{number}", self.plan.run);
-            if self.message != push.id {
+        write_content(&mut self.content, [stream as u64, number], self.plan.size);
+        if self.content != content {
+            return None;
+        }
+        // Elsewhere a message has the server's id.
+        if self.plan.client_ids && self.plan.over == self.plan.push {
+            let over = self.plan.over;
+            over.write_id(&mut self.message_id, &self.plan.run, stream, number);
+            if self.message_id != id {
                 return None;
             }
         }
-        Some(number)
+        Some((conversation, number))
+    }
+
+    fn expect_no_more(&mut self, socket: &mut Socket<'_>, id: usize) {
+        if !std::mem::replace(&mut self.is_expected[id], false) {
+            return;
+        }
+        self.expected -= 1;
+        if self.expected > 0 {
+            return;
+        }
+        socket.flow.ready = self.share.units.len();
+        for sender in 0..self.senders.len() {
+            for _ in 0..self.plan.outstanding {
+                self.free(socket, sender);
+            }
+        }
     }
 
     /// What became of all messages.
     pub fn delivery(&self) -> Delivery {
         let mut sum = Delivery::default();
-        for pair in &self.pairs {
-            sum.add(&pair.ledger.settle());
+        for ledger in &self.ledgers {
+            sum.add(&ledger.settle());
         }
         sum
     }
 }
 
-/// What message `number` of pair `unit` says: the two numbers, then letters up to `size` bytes.
-fn write_content(content: &mut String, unit: usize, number: u64, size: usize) {
+/// What a message says: its numbers, then letters up to `size` bytes.
+pub fn write_content<const N: usize>(content: &mut String, numbers: [u64; N], size: usize) {
     content.clear();
-    // Writing to a string cannot fail.
-    let _ = write!(content, "{unit} {number} ");
+    for number in numbers {
+        // Writing to a string cannot fail.
+        let _ = write!(content, "{number} ");
+    }
     while content.len() < size {
         content.push_str(&"abcdefghijklmnopqrstuvwxyz"[..26.min(size - content.len())]);
     }
 }
 
 impl Script for Chat {
-    fn path(&self, id: usize) -> String {
-        format!("/?token={}", self.identities[id].token)
+    fn entry(&self, id: usize) -> Entry {
+        match id.checked_sub(self.senders.len()) {
+            None => self.plan.over.entry(&self.senders[id]),
+            Some(recipient) => self.plan.push.entry(&self.recipients[recipient]),
+        }
     }
 
-    fn opened(&mut self, _: &mut Socket<'_>, id: usize) {
-        self.opened[id] = true;
-        let pair = id / 2;
-        if self.opened[2 * pair] && self.opened[2 * pair + 1] && self.pairs[pair].alive {
-            self.ready += 1;
-            for _ in 0..self.plan.outstanding {
-                self.pump.free(pair);
-            }
+    fn opened(&mut self, socket: &mut Socket<'_>, id: usize) {
+        self.expect_no_more(socket, id);
+    }
+
+    fn send(&mut self, socket: &mut Socket<'_>, sender: usize, intended_ns: u64) {
+        let target = match self.plan.targets {
+            1 => 0,
+            targets => socket.random_below(targets),
+        };
+        let conversation = sender * self.plan.targets + target;
+        let number = self.ledgers[conversation].send(intended_ns);
+        self.unanswered[sender].push_back(conversation);
+        let stream = self.stream(conversation);
+        let recipient = self.recipient(conversation);
+        write_content(&mut self.content, [stream as u64, number], self.plan.size);
+        self.message_id.clear();
+        if self.plan.client_ids {
+            let over = self.plan.over;
+            over.write_id(&mut self.message_id, &self.plan.run, stream, number);
         }
+        let message = Message {
+            from: &self.senders[sender],
+            to: To::One(&self.recipients[recipient]),
+            content: &self.content,
+            id: &self.message_id,
+        };
+        let scratch = &mut self.scratch;
+        self.plan.over.send(socket, sender, &message, scratch);
     }
 
     fn message(
@@ -234,80 +271,60 @@ impl Script for Chat {
         id: usize,
         payload: &[u8],
     ) -> Result<(), String> {
-        let incoming: Incoming<'_> =
-            serde_json::from_slice(payload).map_err(|_| "answer that is no JSON".to_owned())?;
-        let (pair, is_recipient) = (id / 2, id % 2 == 1);
-        match (incoming.command, incoming.data) {
-            (COMMAND_SENT, _) if !is_recipient => {
-                self.acknowledged(pair, incoming.code, socket.now_ns())?;
+        let recipient = id.checked_sub(self.senders.len());
+        let dialect = match recipient {
+            None => self.plan.over,
+            Some(_) => self.plan.push,
+        };
+        match (dialect.hear(payload)?, recipient) {
+            (Heard::Answer(answer), None) => self.answered(socket, id, answer)?,
+            (Heard::Answer(_), Some(_)) => return Err("answer to no message".to_owned()),
+            (
+                Heard::Pushed {
+                    content,
+                    from,
+                    id: message_id,
+                },
+                recipient,
+            ) => {
+                // Nobody writes to the senders.
+                let recipient = recipient.unwrap_or(usize::MAX);
+                self.delivered(socket, recipient, &content, &from, &message_id);
+                dialect.acknowledge(socket, id, &message_id);
             }
-            (COMMAND_PUSH, Some(push)) if is_recipient => {
-                self.delivered(pair, &push, socket.now_ns());
-            }
-            (COMMAND_PUSH, _) => self.pairs[pair].ledger.arrive_foreign(),
-            (command, _) => return Err(format!("unexpected command {command}")),
+            (Heard::Notice, _) => {}
         }
-        self.send_due(socket);
         Ok(())
     }
 
-    fn closed(&mut self, _: &mut Socket<'_>, id: usize, cause: &str) {
-        let pair = id / 2;
-        if let Some(recorder) = &mut self.recorder {
-            recorder.fail(cause, 1);
-        } else {
-            self.early.push(cause.to_owned());
+    fn response(
+        &mut self,
+        socket: &mut Socket<'_>,
+        id: usize,
+        status: u16,
+        body: &[u8],
+    ) -> Result<(), String> {
+        let answer = self.plan.over.judge(status, body);
+        self.answered(socket, id, answer)
+    }
+
+    fn closed(&mut self, socket: &mut Socket<'_>, id: usize, cause: &str) {
+        socket.flow.fail(cause, 1);
+        let count = self.senders.len();
+        // Who has lost the only recipient is of no more use either.
+        let alone = (self.plan.targets == 1).then_some(id.wrapping_sub(count));
+        for sender in Some(id).into_iter().chain(alone) {
+            if sender < count && std::mem::replace(&mut self.alive[sender], false) {
+                socket.flow.alive -= 1;
+                socket.flow.discard(sender);
+            }
         }
-        if std::mem::replace(&mut self.pairs[pair].alive, false) {
-            self.alive -= 1;
-            self.pump.discard(pair);
-            let was_ready = self.opened[2 * pair] && self.opened[2 * pair + 1];
-            self.ready += usize::from(!was_ready);
-        }
+        self.expect_no_more(socket, id);
     }
 
-    fn begin(&mut self, window: Window) {
-        let mut recorder = Recorder::new(&["acknowledged", "delivered"], window);
-        for cause in self.early.drain(..) {
-            recorder.fail(&cause, 1);
-        }
-        self.recorder = Some(recorder);
-        let Share {
-            thread, threads, ..
-        } = self.share;
-        self.pump
-            .begin(window, self.plan.rate, thread as u64, threads as u64);
-    }
-
-    fn turn(&mut self, socket: &mut Socket<'_>) {
-        self.send_due(socket);
-    }
-
-    fn wake_ns(&self, now_ns: u64) -> Option<u64> {
-        self.pump.wake_ns(now_ns)
-    }
-
-    fn stop(&mut self) {
-        self.pump.stop();
-    }
-
-    fn is_settled(&self, now_ns: u64) -> bool {
-        let mut pairs = self.pairs.iter();
-        self.pump.is_over(now_ns) && pairs.all(|pair| pair.ledger.is_settled()) || self.alive == 0
-    }
-
-    fn ready(&self) -> usize {
-        self.ready
-    }
-
-    fn completed(&self) -> u64 {
-        self.completed
-    }
-
-    fn into_recorder(self) -> Option<Recorder> {
-        let mut recorder = self.recorder?;
-        recorder.fail("not sent in time", self.pump.unsent());
-        Some(recorder)
+    fn is_settled(&self, flow: &Flow, now_ns: u64) -> bool {
+        let all_done = || self.ledgers.iter().all(Ledger::is_settled);
+        flow.alive == 0 || flow.is_over(now_ns) && all_done()
     }
 }
 
@@ -318,10 +335,10 @@ mod tests {
     #[test]
     fn a_message_is_as_long_as_asked_and_tells_its_numbers() {
         let mut content = String::new();
-        write_content(&mut content, 3, 17, 100);
+        write_content(&mut content, [3, 17], 100);
         assert_eq!(content.len(), 100);
         assert!(content.starts_with("3 17 abc"));
-        write_content(&mut content, 3, 17, 1);
+        write_content(&mut content, [3, 17], 1);
         assert_eq!(content, "3 17 ");
     }
 }

@@ -2,12 +2,9 @@
 
 use std::collections::VecDeque;
 
-use crate::engine::{Links, Load, Share};
+use super::flow::Flow;
+use super::socket::{Entry, Script, Socket};
 use crate::login::Identity;
-use crate::measure::Recorder;
-use crate::pace::{Pump, Rate, Window};
-use crate::random::Random;
-use crate::wire::http;
 
 /// What is called.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,39 +56,27 @@ pub struct HttpPlan {
     pub peers: usize,
     /// Bytes of a message.
     pub size: usize,
-    /// The rate of an open loop.
-    pub rate: Option<Rate>,
 }
 
 /// One thread's connections.
-pub struct HttpLoad {
+pub struct Http {
     plan: HttpPlan,
-    share: Share,
-    pump: Pump,
-    recorder: Option<Recorder>,
-    random: Random,
     /// The request of each connection: up to the party that it is about, and what follows. All of it where it is about nobody.
     requests: Vec<(Vec<u8>, Vec<u8>)>,
     /// When the calls that each connection waits for were meant to be made.
     pending: Vec<VecDeque<u64>>,
-    ready: usize,
-    alive: usize,
     outstanding: usize,
-    completed: u64,
-    /// Failures before the run begins.
-    early: Vec<String>,
 }
 
-impl HttpLoad {
-    /// The load of a share; `identities` has one buyer a connection, or nobody if the call needs none.
-    pub fn new(plan: HttpPlan, share: Share, authority: &str, identities: &[Identity]) -> Self {
-        let count = share.units.len();
+impl Http {
+    /// The script of `count` connections; `identities` has one buyer a connection, or nobody if the call needs none.
+    pub fn new(plan: HttpPlan, count: usize, authority: &str, identities: &[Identity]) -> Self {
         let requests = (0..count).map(|id| {
             let end = format!(" HTTP/1.1\r\nHost: {authority}\r\n\r\n");
             match &plan.call {
                 Call::Path(path) => (format!("GET {path}{end}").into_bytes(), Vec::new()),
                 Call::Buyer(call) => {
-                    let Identity { name, token } = &identities[id];
+                    let Identity { name, token, .. } = &identities[id];
                     let (prefix, run) = (&plan.prefix, &plan.run);
                     let begin =
                         format!("GET {prefix}/buyer/{call}?buyer_name={name}&token={token}");
@@ -109,51 +94,12 @@ impl HttpLoad {
                 }
             }
         });
-        HttpLoad {
+        Http {
             requests: requests.collect(),
-            random: Random::new(share.thread as u64),
             pending: vec![VecDeque::new(); count],
-            pump: Pump::default(),
-            recorder: None,
-            ready: 0,
-            alive: count,
             outstanding: 0,
-            completed: 0,
-            early: Vec::new(),
             plan,
-            share,
         }
-    }
-
-    fn send_due(&mut self, links: &mut Links) {
-        let now_ns = links.now_ns();
-        while let Some((id, intended_ns)) = self.pump.next(now_ns) {
-            let (begin, end) = &self.requests[id];
-            let output = links.output(id);
-            output.extend_from_slice(begin);
-            if !end.is_empty() {
-                let peer = self.random.below(self.plan.peers as u64);
-                output.extend_from_slice(itoa::Buffer::new().format(peer).as_bytes());
-                output.extend_from_slice(end);
-            }
-            self.pending[id].push_back(intended_ns);
-            self.outstanding += 1;
-        }
-    }
-
-    fn complete(&mut self, id: usize, now_ns: u64, failure: Option<String>) -> Result<(), String> {
-        let intended_ns = self.pending[id]
-            .pop_front()
-            .ok_or("response to no request")?;
-        self.outstanding -= 1;
-        self.completed += 1;
-        if let Some(recorder) = &mut self.recorder {
-            match failure {
-                None => recorder.record(0, intended_ns, now_ns),
-                Some(failure) => recorder.fail(&failure, 1),
-            }
-        }
-        Ok(())
     }
 
     fn judge(&self, status: u16, body: &[u8]) -> Option<String> {
@@ -168,90 +114,66 @@ impl HttpLoad {
     }
 }
 
-impl Load for HttpLoad {
-    fn opened(&mut self, _: &mut Links, id: usize) {
-        self.ready += 1;
+impl Script for Http {
+    fn entry(&self, _: usize) -> Entry {
+        Entry::Http
+    }
+
+    fn opened(&mut self, socket: &mut Socket<'_>, id: usize) {
+        socket.flow.ready += 1;
         for _ in 0..self.plan.pipeline {
-            self.pump.free(id);
+            socket.flow.free(id);
         }
     }
 
-    fn received(&mut self, links: &mut Links, id: usize, bytes: &[u8]) -> Result<usize, String> {
-        let mut at = 0;
-        let mut closes = false;
-        while !closes && let Some(response) = http::parse(&bytes[at..])? {
-            let body = &bytes[at..][response.body];
-            let failure = self.judge(response.status, body);
-            self.complete(id, links.now_ns(), failure)?;
-            at += response.taken;
-            closes = response.closes;
-            if !closes {
-                self.pump.free(id);
-            }
+    fn send(&mut self, socket: &mut Socket<'_>, id: usize, intended_ns: u64) {
+        let (begin, end) = &self.requests[id];
+        let peer = socket.random_below(self.plan.peers);
+        let output = socket.links().output(id);
+        output.extend_from_slice(begin);
+        if !end.is_empty() {
+            output.extend_from_slice(itoa::Buffer::new().format(peer).as_bytes());
+            output.extend_from_slice(end);
         }
-        if closes {
-            return Err("closed by the server".to_owned());
-        }
-        self.send_due(links);
-        Ok(at)
+        self.pending[id].push_back(intended_ns);
+        self.outstanding += 1;
     }
 
-    fn closed(&mut self, _: &mut Links, id: usize, cause: &str) {
-        self.alive -= 1;
-        self.pump.discard(id);
+    fn response(
+        &mut self,
+        socket: &mut Socket<'_>,
+        id: usize,
+        status: u16,
+        body: &[u8],
+    ) -> Result<(), String> {
+        let intended_ns = self.pending[id].pop_front();
+        let intended_ns = intended_ns.ok_or("response to no request")?;
+        self.outstanding -= 1;
+        socket.flow.completed += 1;
+        match self.judge(status, body) {
+            None => socket.record(0, intended_ns),
+            Some(failure) => socket.flow.fail(&failure, 1),
+        }
+        socket.flow.free(id);
+        Ok(())
+    }
+
+    fn closed(&mut self, socket: &mut Socket<'_>, id: usize, cause: &str) {
         let lost = self.pending[id].len();
         self.pending[id].clear();
         self.outstanding -= lost;
-        match &mut self.recorder {
-            Some(recorder) => recorder.fail(cause, lost.max(1) as u64),
-            None => {
-                self.ready += 1;
-                self.early.push(cause.to_owned());
-            }
-        }
+        let flow = &mut *socket.flow;
+        flow.alive -= 1;
+        flow.discard(id);
+        flow.ready += usize::from(!flow.has_begun());
+        flow.fail(cause, lost.max(1) as u64);
     }
 
-    fn begin(&mut self, _: &mut Links, window: Window) {
-        let mut recorder = Recorder::new(&["response"], window);
-        for cause in self.early.drain(..) {
-            recorder.fail(&cause, 1);
-        }
-        self.recorder = Some(recorder);
-        let Share {
-            thread, threads, ..
-        } = self.share;
-        self.pump
-            .begin(window, self.plan.rate, thread as u64, threads as u64);
+    fn is_settled(&self, flow: &Flow, now_ns: u64) -> bool {
+        self.outstanding == 0 && (flow.alive == 0 || flow.is_over(now_ns))
     }
 
-    fn turn(&mut self, links: &mut Links) {
-        self.send_due(links);
-    }
-
-    fn wake_ns(&self, now_ns: u64) -> Option<u64> {
-        self.pump.wake_ns(now_ns)
-    }
-
-    fn stop(&mut self) {
-        self.pump.stop();
-    }
-
-    fn is_settled(&self, now_ns: u64) -> bool {
-        self.outstanding == 0 && (self.alive == 0 || self.pump.is_over(now_ns))
-    }
-
-    fn ready(&self) -> usize {
-        self.ready
-    }
-
-    fn completed(&self) -> u64 {
-        self.completed
-    }
-
-    fn into_recorder(self) -> Option<Recorder> {
-        let mut recorder = self.recorder?;
-        recorder.fail("no response", self.outstanding as u64);
-        recorder.fail("not sent in time", self.pump.unsent());
-        Some(recorder)
+    fn end(&mut self, flow: &mut Flow) {
+        flow.fail("no response", self.outstanding as u64);
     }
 }

@@ -2,29 +2,35 @@
 
 pub mod chat;
 pub mod crowd;
+pub mod dialect;
 pub mod exchange;
+pub mod flow;
+pub mod group;
 pub mod http;
 pub mod socket;
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 use crate::cli::{
-    ChatArgs, Common, EchoArgs, HeartbeatArgs, HttpArgs, IdleArgs, Pacing, Scenario, StormArgs,
+    ChatArgs, Common, EchoArgs, GroupArgs, HeartbeatArgs, HttpArgs, IdleArgs, Pacing, Scenario,
+    StormArgs,
 };
 use crate::conduct::{Outcome, conduct};
-use crate::engine::{Load, Plan, Share};
+use crate::engine::{Layout, Load, Plan, Share};
 use crate::ledger::Delivery;
-use crate::login::{Identity, buyers, visitors};
+use crate::login::{Identity, app_users, buyers, chat_team, conv_group, converse, visitors};
 use crate::measure::Recorder;
 use crate::process::machine;
 use crate::report::Report;
-use crate::target::Target;
 
 use chat::{Chat, ChatPlan};
 use crowd::{Crowd, CrowdPlan};
+use dialect::{Dialect, Push};
 use exchange::{Exchange, ExchangePlan, Kind};
-use http::{Call, HttpLoad, HttpPlan};
-use socket::SocketLoad;
+use flow::Flow;
+use group::{Group, GroupPlan};
+use http::{Call, Http, HttpPlan};
+use socket::ScriptLoad;
 
 /// Plays a scenario.
 ///
@@ -38,6 +44,7 @@ pub fn play(scenario: &Scenario) -> Result<Report, String> {
         Scenario::Idle(args) => play_idle(args),
         Scenario::Storm(args) => play_storm(args),
         Scenario::Chat(args) => play_chat(args),
+        Scenario::Group(args) => play_group(args),
     };
     let now = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
     report.map(|report| Report {
@@ -49,11 +56,17 @@ pub fn play(scenario: &Scenario) -> Result<Report, String> {
 }
 
 fn play_http(args: &HttpArgs) -> Result<Report, String> {
-    let plan = plan(&args.common, args.connections, 1, Some(&args.pacing))?;
+    let plan = plan(
+        &args.common,
+        args.connections,
+        Layout::One,
+        Some(&args.pacing),
+    )?;
     let run = args.common.run();
+    let login = args.common.login();
     let identities = match args.call {
         Call::Path(_) => Vec::new(),
-        Call::Buyer(_) => buyers(&plan.target, &args.prefix, &names(&run, args.connections))?,
+        Call::Buyer(_) => buyers(login, &args.prefix, &names(&run, 0, args.connections))?,
     };
     let http = HttpPlan {
         call: args.call.clone(),
@@ -62,16 +75,13 @@ fn play_http(args: &HttpArgs) -> Result<Report, String> {
         pipeline: args.pipeline.max(1),
         peers: args.peers.max(1),
         size: args.size,
-        rate: args.pacing.rate,
     };
     let outcome = conduct(&plan, args.common.pid, |share| {
-        let identities = part(&identities, share, 1);
-        HttpLoad::new(
-            http.clone(),
-            share.clone(),
-            &plan.target.authority,
-            identities,
-        )
+        let identities = part(&identities, share);
+        let authority = &plan.target.authority;
+        let script = Http::new(http.clone(), share.links, authority, identities);
+        let flow = Flow::new(&["response"], args.pacing.rate, share);
+        ScriptLoad::new(script, flow, share)
     })?;
     let name = match &args.call {
         Call::Buyer(call) => format!("http {call}"),
@@ -81,62 +91,75 @@ fn play_http(args: &HttpArgs) -> Result<Report, String> {
 }
 
 fn play_echo(args: &EchoArgs) -> Result<Report, String> {
-    let plan = plan(&args.common, args.connections, 1, Some(&args.pacing))?;
     let size = args.size as usize;
     let exchange = ExchangePlan {
         kind: Kind::Echo { size },
-        path: plan.target.path.clone(),
+        path: args.common.url.path.clone(),
         outstanding: args.outstanding.max(1),
-        rate: args.pacing.rate,
     };
+    let name = format!("echo of {size} bytes");
     play_exchange(
-        &plan,
         &args.common,
+        &args.pacing,
+        args.connections,
         &exchange,
         &[],
-        &format!("echo of {size} bytes"),
+        &name,
     )
 }
 
 fn play_heartbeat(args: &HeartbeatArgs) -> Result<Report, String> {
-    let plan = plan(&args.common, args.connections, 1, Some(&args.pacing))?;
-    let identities = jim_users(&args.common, args.login_url.as_ref(), args.connections)?;
+    let identities = users(
+        Dialect::Jim,
+        &args.common,
+        &args.common.run(),
+        0,
+        args.connections,
+    )?;
     let exchange = ExchangePlan {
         kind: Kind::Heartbeat,
         path: String::new(),
         outstanding: args.outstanding.max(1),
-        rate: args.pacing.rate,
     };
-    play_exchange(&plan, &args.common, &exchange, &identities, "heartbeat")
+    let (common, pacing, count) = (&args.common, &args.pacing, args.connections);
+    play_exchange(common, pacing, count, &exchange, &identities, "heartbeat")
 }
 
 fn play_exchange(
-    plan: &Plan,
     common: &Common,
+    pacing: &Pacing,
+    connections: usize,
     exchange: &ExchangePlan,
     identities: &[Identity],
     name: &str,
 ) -> Result<Report, String> {
-    let jim = matches!(exchange.kind, Kind::Heartbeat);
-    let outcome = conduct(plan, common.pid, |share| {
-        let identities = part(identities, share, 1).to_vec();
-        let script = Exchange::new(exchange.clone(), share.clone(), identities);
-        SocketLoad::new(script, share, share.units.len(), jim)
+    let plan = plan(common, connections, Layout::One, Some(pacing))?;
+    let outcome = conduct(&plan, common.pid, |share| {
+        let identities = part(identities, share).to_vec();
+        let script = Exchange::new(exchange.clone(), share.links, identities);
+        let flow = Flow::new(&["round trip"], pacing.rate, share);
+        ScriptLoad::new(script, flow, share)
     })?;
     let mut delivery = Delivery::default();
     for load in &outcome.loads {
         delivery.add(&load.script.delivery());
     }
-    let mut report = finish(plan, name, outcome, Report::enter);
+    let mut report = finish(&plan, name, outcome, Report::enter);
     report.delivery = Some(delivery);
     Ok(report)
 }
 
 fn play_idle(args: &IdleArgs) -> Result<Report, String> {
-    let mut plan = plan(&args.common, args.connections, 1, None)?;
+    let mut plan = plan(&args.common, args.connections, Layout::One, None)?;
     plan.duration_ns = args.hold;
-    let login = args.jim.then_some(args.login_url.as_ref());
-    let outcome = play_crowd(&plan, &args.common, login, 0)?;
+    let identities = crowd_users(args.login, &args.common, args.connections)?;
+    let crowd = CrowdPlan {
+        path: plan.target.path.clone(),
+        login: args.login,
+        rounds: 0,
+        restart: false,
+    };
+    let outcome = play_crowd(&plan, &args.common, &crowd, &identities)?;
     let held: usize = outcome.loads.iter().map(|load| load.script.open()).sum();
     let mut report = finish(&plan, "idle", outcome, Report::enter_latencies);
     let facts = &mut report.facts;
@@ -162,10 +185,17 @@ fn play_idle(args: &IdleArgs) -> Result<Report, String> {
 }
 
 fn play_storm(args: &StormArgs) -> Result<Report, String> {
-    let mut plan = plan(&args.common, args.connections, 1, None)?;
+    let mut plan = plan(&args.common, args.connections, Layout::One, None)?;
     plan.duration_ns = args.patience;
-    let login = args.jim.then_some(args.login_url.as_ref());
-    let outcome = play_crowd(&plan, &args.common, login, args.rounds as usize)?;
+    let identities = crowd_users(args.login, &args.common, args.connections)?;
+    converse(args.common.login(), &identities, args.conversations)?;
+    let crowd = CrowdPlan {
+        path: plan.target.path.clone(),
+        login: args.login,
+        rounds: args.rounds as usize,
+        restart: args.restart,
+    };
+    let outcome = play_crowd(&plan, &args.common, &crowd, &identities)?;
     let mut rounds_ns = vec![0; args.rounds as usize];
     for load in &outcome.loads {
         for (round_ns, ns) in rounds_ns.iter_mut().zip(&load.script.rounds_ns) {
@@ -180,51 +210,119 @@ fn play_storm(args: &StormArgs) -> Result<Report, String> {
     Ok(report)
 }
 
-/// `login`: whether to log in to jim, and where, if elsewhere.
 fn play_crowd(
     plan: &Plan,
     common: &Common,
-    login: Option<Option<&Target>>,
-    rounds: usize,
-) -> Result<Outcome<SocketLoad<Crowd>>, String> {
-    let identities = match login {
-        Some(login_url) => jim_users(common, login_url, plan.units)?,
-        None => Vec::new(),
-    };
-    let crowd = CrowdPlan {
-        path: plan.target.path.clone(),
-        rounds,
+    crowd: &CrowdPlan,
+    identities: &[Identity],
+) -> Result<Outcome<ScriptLoad<Crowd>>, String> {
+    let tracks = match crowd.rounds {
+        0 => crowd::HELD,
+        _ => crowd::RETURNING,
     };
     conduct(plan, common.pid, |share| {
-        let identities = part(&identities, share, 1).to_vec();
+        let identities = part(identities, share).to_vec();
         let script = Crowd::new(crowd.clone(), share, identities);
-        SocketLoad::new(script, share, share.units.len(), login.is_some())
+        // Opening connections counts although it comes before the time of sending.
+        ScriptLoad::new(script, Flow::timeless(tracks, share), share)
     })
 }
 
 fn play_chat(args: &ChatArgs) -> Result<Report, String> {
-    let plan = plan(&args.common, args.pairs, 2, Some(&args.pacing))?;
+    let push = match (args.dialect, args.to) {
+        (Dialect::Chat, Some(Push::Jim)) => {
+            return Err("chat knows users of jim by numbers that only they can tell".to_owned());
+        }
+        (_, Some(push)) => push,
+        (Dialect::Chat, None) => Push::Chat,
+        (_, None) => Push::Jim,
+    };
+    let targets = args.conversations.unwrap_or(args.pairs);
+    if targets < args.pairs {
+        return Err("there must be a conversation for each pair".to_owned());
+    }
+    let targets = targets.div_ceil(args.pairs.max(1));
+    let plan = plan(
+        &args.common,
+        args.pairs,
+        Layout::Facing(targets),
+        Some(&args.pacing),
+    )?;
     let run = args.common.run();
-    let login = args.login_url.as_ref().unwrap_or(&args.common.url);
-    let identities = visitors(login, &names(&run, 2 * args.pairs))?;
+    let senders = users(args.dialect, &args.common, &run, 0, args.pairs)?;
+    let recipients = plan.links() - args.pairs;
+    let recipients = users(push.into(), &args.common, &run, args.pairs, recipients)?;
     let chat = ChatPlan {
         run,
-        outstanding: args.outstanding.max(1),
-        size: args.size,
-        client_ids: args.client_ids,
+        over: args.dialect,
+        push: push.into(),
+        targets,
+        outstanding: args.sending.outstanding.max(1),
+        size: args.sending.size,
+        client_ids: args.sending.client_ids,
         until_delivered: !args.until_acknowledged,
-        rate: args.pacing.rate,
     };
     let outcome = conduct(&plan, args.common.pid, |share| {
-        let identities = part(&identities, share, 2).to_vec();
-        let script = Chat::new(chat.clone(), share.clone(), identities);
-        SocketLoad::new(script, share, 2 * share.units.len(), true)
+        let senders = part(&senders, share).to_vec();
+        let first = share.first_link - share.units.start;
+        let recipients = recipients[first..][..share.links - share.units.len()].to_vec();
+        let script = Chat::new(chat.clone(), share.clone(), senders, recipients);
+        let flow = Flow::new(chat::TRACKS, args.pacing.rate, share);
+        ScriptLoad::new(script, flow, share)
     })?;
     let mut delivery = Delivery::default();
     for load in &outcome.loads {
         delivery.add(&load.script.delivery());
     }
-    let name = format!("chat of {} pairs", args.pairs);
+    let name = match args.conversations {
+        None => format!("chat of {} pairs", args.pairs),
+        Some(_) => format!("chat in {} conversations", targets * args.pairs),
+    };
+    let mut report = finish(&plan, &name, outcome, Report::enter);
+    report.delivery = Some(delivery);
+    Ok(report)
+}
+
+fn play_group(args: &GroupArgs) -> Result<Report, String> {
+    let online = args.online.unwrap_or(args.members);
+    if !(1..=online).contains(&args.publishers) || online > args.members || args.members < 2 {
+        return Err("of at least two members some may be online, and some of those publish".into());
+    }
+    let plan = plan(&args.common, online, Layout::One, Some(&args.pacing))?;
+    let run = args.common.run();
+    let identities = users(args.dialect.into(), &args.common, &run, 0, args.members)?;
+    let make = match args.dialect {
+        Push::Jim => conv_group,
+        Push::Chat => chat_team,
+    };
+    let group = GroupPlan {
+        group: make(args.common.login(), &identities)?,
+        run,
+        over: args.dialect.into(),
+        online,
+        publishers: args.publishers,
+        outstanding: args.sending.outstanding.max(1),
+        size: args.sending.size,
+        client_ids: args.sending.client_ids,
+    };
+    let sending: Vec<usize> = plan
+        .shares()
+        .iter()
+        .filter(|share| group.has_publisher(share))
+        .map(|share| share.thread)
+        .collect();
+    let outcome = conduct(&plan, args.common.pid, |share| {
+        let identities = part(&identities, share).to_vec();
+        let script = Group::new(group.clone(), share.clone(), identities);
+        let place = sending.iter().position(|thread| *thread == share.thread);
+        let flow = Flow::new(chat::TRACKS, args.pacing.rate, share).of_some(place, sending.len());
+        ScriptLoad::new(script, flow, share)
+    })?;
+    let delivery = group::delivery(outcome.loads.iter().map(|load| &load.script));
+    let name = format!(
+        "group of {} members, {} publishers",
+        args.members, args.publishers
+    );
     let mut report = finish(&plan, &name, outcome, Report::enter);
     report.delivery = Some(delivery);
     Ok(report)
@@ -233,26 +331,28 @@ fn play_chat(args: &ChatArgs) -> Result<Report, String> {
 fn plan(
     common: &Common,
     units: usize,
-    links_per_unit: usize,
+    layout: Layout,
     pacing: Option<&Pacing>,
 ) -> Result<Plan, String> {
-    let connections = units * links_per_unit;
     if units == 0 {
         return Err("there must be at least one connection".to_owned());
     }
-    allow_files(connections as u64 + 100)?;
-    let needed = common.url.sources(connections);
-    Ok(Plan {
+    let mut plan = Plan {
         target: common.url.clone(),
         units,
-        links_per_unit,
+        layout,
         threads: common.threads(),
-        sources: common.sources.unwrap_or(needed).clamp(1, 250),
+        sources: 1,
         dialing_max: common.dialing,
         warmup_ns: pacing.map_or(0, |pacing| pacing.warmup),
         duration_ns: pacing.map_or(0, |pacing| pacing.duration),
         drain_ns: common.drain,
-    })
+    };
+    let connections = plan.links();
+    let needed = common.url.sources(connections);
+    plan.sources = common.sources.unwrap_or(needed).clamp(1, 250);
+    allow_files(connections as u64 + 100)?;
+    Ok(plan)
 }
 
 /// Raises the limit of open files as far as it is needed and allowed.
@@ -270,25 +370,49 @@ fn allow_files(count: u64) -> Result<(), String> {
     })
 }
 
-fn names(run: &str, count: usize) -> Vec<String> {
-    (0..count).map(|index| format!("{run}-{index}")).collect()
+fn names(run: &str, first: usize, count: usize) -> Vec<String> {
+    let numbers = first..first + count;
+    numbers.map(|index| format!("{run}-{index}")).collect()
 }
 
-fn jim_users(
+/// Users of a dialect, with numbers from `first` on.
+fn users(
+    dialect: Dialect,
     common: &Common,
-    login_url: Option<&Target>,
+    run: &str,
+    first: usize,
     count: usize,
 ) -> Result<Vec<Identity>, String> {
-    visitors(
-        login_url.unwrap_or(&common.url),
-        &names(&common.run(), count),
-    )
+    let (target, names) = (common.login(), names(run, first, count));
+    match dialect {
+        Dialect::Jim => visitors(target, &names),
+        Dialect::Chat => app_users(target, run, &names),
+        Dialect::Buyer => buyers(target, dialect::BUYER_PREFIX, &names),
+        // Nobody has to be known.
+        Dialect::Conv => Ok(names
+            .into_iter()
+            .map(|name| Identity {
+                name,
+                ..Identity::default()
+            })
+            .collect()),
+    }
 }
 
-/// A thread's part of what there is `each` of for every unit; nothing if there is nothing.
-fn part<'a, T>(all: &'a [T], share: &Share, each: usize) -> &'a [T] {
-    all.get(share.units.start * each..share.units.end * each)
-        .unwrap_or_default()
+fn crowd_users(
+    login: Option<Push>,
+    common: &Common,
+    count: usize,
+) -> Result<Vec<Identity>, String> {
+    match login {
+        Some(push) => users(push.into(), common, &common.run(), 0, count),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// A thread's part of what there is one of for every unit; nothing if there is nothing.
+fn part<'a, T>(all: &'a [T], share: &Share) -> &'a [T] {
+    all.get(share.units.clone()).unwrap_or_default()
 }
 
 fn finish<L: Load>(
@@ -299,7 +423,7 @@ fn finish<L: Load>(
 ) -> Report {
     let mut report = Report {
         scenario: scenario.to_owned(),
-        connections: plan.units * plan.links_per_unit,
+        connections: plan.links(),
         threads: outcome.loads.len(),
         interrupted: outcome.interrupted,
         ready_s: outcome.ready_s,

@@ -119,10 +119,15 @@ pub fn get(authority: &str, target: &str) -> Vec<u8> {
     format!("GET {target} HTTP/1.1\r\nHost: {authority}\r\n\r\n").into_bytes()
 }
 
-/// A `POST` request with a JSON body.
-pub fn post_json(authority: &str, target: &str, body: &str) -> Vec<u8> {
+/// The type of JSON bodies.
+pub const JSON: &str = "application/json";
+/// The type of forms.
+pub const FORM: &str = "application/x-www-form-urlencoded";
+
+/// A `POST` request with a body of this type.
+pub fn post(authority: &str, target: &str, content_type: &str, body: &str) -> Vec<u8> {
     format!(
-        "POST {target} HTTP/1.1\r\nHost: {authority}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        "POST {target} HTTP/1.1\r\nHost: {authority}\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     )
     .into_bytes()

@@ -3,6 +3,7 @@
 mod chat;
 mod crowd;
 mod echo;
+mod group;
 mod http;
 mod mock;
 mod output;

@@ -41,6 +41,8 @@ struct State {
     done: AtomicU64,
     users: Mutex<HashMap<String, String>>,
     online: Mutex<HashMap<String, Arc<Mutex<TcpStream>>>>,
+    /// The members of the only group.
+    group: Mutex<Vec<String>>,
     calls: AtomicU64,
 }
 
@@ -58,6 +60,7 @@ impl Mock {
             done: AtomicU64::new(0),
             users: Mutex::default(),
             online: Mutex::default(),
+            group: Mutex::default(),
             calls: AtomicU64::new(0),
         });
         let shared = Arc::clone(&state);
@@ -78,6 +81,15 @@ impl Mock {
     /// How often it misbehaved.
     pub fn mischief_done(&self) -> u64 {
         self.state.done.load(Ordering::SeqCst)
+    }
+
+    /// Ends the connections of all users; how many they were.
+    pub fn drop_all(&self) -> usize {
+        let all: Vec<_> = self.state.online.lock().unwrap().drain().collect();
+        for (_, stream) in &all {
+            stream.lock().unwrap().shutdown(Shutdown::Both).unwrap();
+        }
+        all.len()
     }
 
     /// How many calls it answered.
@@ -147,6 +159,17 @@ impl State {
                 json!({"code": 200, "msg": "success", "data": null}).to_string(),
             );
         }
+        if target == "/im/creat/group" {
+            let group: Value = serde_json::from_slice(body).unwrap();
+            let others = group["member"].as_array().unwrap().iter();
+            let members = std::iter::once(&group["owner_id"]).chain(others);
+            let members = members.map(|name| name.as_str().unwrap().to_owned());
+            *self.group.lock().unwrap() = members.collect();
+            return (200, "{}".to_owned());
+        }
+        if target == "/im/conv/list" {
+            return (200, json!([{"conv_id": "g"}]).to_string());
+        }
         if target.starts_with("/soa-im/buyer/registerAndLogin?buyer_name=") {
             let name = target.split('=').nth(1).unwrap();
             let data = json!({"token": format!("of-{name}")});
@@ -203,8 +226,11 @@ impl State {
                 )?;
                 continue;
             }
-            let to = message["to"].as_str().unwrap();
-            let recipient = Arc::clone(&self.online.lock().unwrap()[to]);
+            let (to, others) = match message["to"].as_str() {
+                Some(to) => (to.to_owned(), Vec::new()),
+                None => self.members_online(&user),
+            };
+            let recipient = Arc::clone(&self.online.lock().unwrap()[&to]);
             let content = message["content"].as_str().unwrap();
             let number: u64 = content.split(' ').nth(1).unwrap().parse().unwrap();
             let push = json!({"command": 11, "data": {
@@ -219,6 +245,9 @@ impl State {
             };
             if mischief != Mischief::None {
                 self.done.fetch_add(1, Ordering::SeqCst);
+            }
+            for other in others {
+                send(&other, &push)?;
             }
             let mut code = 10000;
             match mischief {
@@ -255,6 +284,17 @@ impl State {
             send(&writer, &json!({"code": code, "command": 12, "msg": "m"}))?;
         }
         Ok(())
+    }
+
+    /// One member of the group who is not `user`, and the connections of all others that are there.
+    fn members_online(&self, user: &str) -> (String, Vec<Arc<Mutex<TcpStream>>>) {
+        let online = self.online.lock().unwrap();
+        let members = self.group.lock().unwrap();
+        let mut there = members.iter().filter(|name| online.contains_key(*name));
+        let one = there.clone().find(|name| *name != user).unwrap();
+        let others = there.by_ref().filter(|name| *name != one);
+        let others = others.map(|name| Arc::clone(&online[name]));
+        (one.clone(), others.collect())
     }
 
     fn echo(&self, stream: TcpStream) -> std::io::Result<()> {
