@@ -194,12 +194,16 @@ impl World {
         }
     }
 
-    /// Compares everything that can be asked.
-    fn compare(&mut self) {
+    fn compare_snapshots(&mut self) {
         let (memory, sqlite) = &mut self.readers;
         see_with(&mut **memory, |memory| {
             see_with(&mut **sqlite, |sqlite| compare_rows(memory, sqlite));
         });
+    }
+
+    /// Compares everything that can be asked.
+    fn compare(&mut self) {
+        self.compare_snapshots();
         for sender in 0..7 {
             for client_id in CLIENT_IDS {
                 let ask = |store: &dyn Store| {
@@ -290,6 +294,84 @@ fn a_crash_in_any_phase_loses_nothing() {
     assert_eq!(check(world.dir.path()).unwrap().faults, [""; 0]);
     world.sqlite.open().unwrap();
     world.compare();
+}
+
+/// After a failed commit the store is opened again, and begins its folds and merges anew. Readers from before read on all the while.
+#[test]
+fn a_failed_commit_in_any_phase_changes_nothing() {
+    let mut world = World::new(6);
+    let mut seen = [0; 4];
+    for round in 0..120_usize {
+        let mut effects = Vec::new();
+        world.act(Act::Say(round % 4, round / 4, None), &mut effects);
+        let mut failing = effects.clone();
+        failing.push(Effect::Account(Arc::new(account(9, "user 2"))));
+        let next = CommitNumber(world.commit.0 + 1);
+        let before = world.sqlite.under_way();
+        assert!(world.sqlite.commit(next, &failing).is_err());
+        if round % 7 == 0 {
+            world.compare_snapshots();
+        }
+        assert_eq!(world.sqlite.open().unwrap(), world.memory.open().unwrap());
+        for phase in 0..4 {
+            seen[phase] += usize::from(before[phase]);
+        }
+        world.commit(&effects);
+        if round % 7 == 0 {
+            world.compare();
+        }
+    }
+    assert!(seen[..3].iter().all(|rounds| *rounds > 0), "{seen:?}");
+    world.compare_after_a_crash();
+}
+
+/// Each commit appends one message and counts it in the sender's row: both or neither are seen, whatever is folded meanwhile.
+#[test]
+fn readers_beside_folds_see_whole_commits() {
+    const COMMITS: u64 = 1_500;
+    let mut world = World::new(16);
+    let readers: Vec<_> = (0..2).map(|_| world.sqlite.reader().unwrap()).collect();
+    let id = world.talks[0].conversation.id;
+    let first = world.commit.0;
+    let mut pages_max = 0;
+    std::thread::scope(|scope| {
+        let watching = readers.into_iter().map(|mut reader| {
+            scope.spawn(move || {
+                let mut seen = 0;
+                while seen < COMMITS {
+                    let newest = see_with(&mut *reader, |snapshot| {
+                        let commits = snapshot.commit().unwrap().0 - first;
+                        for _ in 0..2 {
+                            let head = snapshot.conversation(id).unwrap().unwrap().head;
+                            assert_eq!(head.position.0, commits);
+                            let member = snapshot.member(id, AccountId(2)).unwrap().unwrap();
+                            assert_eq!(member.sent, commits);
+                            let ids = snapshot.message_ids(id, 0..=u64::MAX, usize::MAX).unwrap();
+                            assert_eq!(ids.len() as u64, commits);
+                            assert_eq!(ids.first().copied().unwrap_or_default(), head.message);
+                        }
+                        commits
+                    });
+                    assert!(newest >= seen);
+                    seen = newest;
+                }
+            })
+        });
+        let watching: Vec<_> = watching.collect();
+        for _ in 0..COMMITS {
+            let mut effects = Vec::new();
+            world.act(Act::Say(0, 0, None), &mut effects);
+            world.commit(&effects);
+            pages_max = pages_max.max(world.sqlite.log_pages());
+        }
+        watching
+            .into_iter()
+            .for_each(|thread| thread.join().unwrap());
+    });
+    // It starts anew at 60 pages, or as soon as nobody reads: without that it would be several thousand.
+    assert!(pages_max < 1_000, "{pages_max}");
+    assert!(world.sqlite.log_pages() < 1_000);
+    world.compare_after_a_crash();
 }
 
 /// A snapshot stays as it is while its segment is folded, dropped and merged away under it.
