@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::{Receiver, Sender, TryRecvError};
 
 use crate::admin::metrics::{CommandResult, Counter, Gauge, Histogram, Recorder};
 use crate::config::LogLevel;
@@ -41,6 +41,8 @@ pub struct WriterThread {
     pub shared: Arc<Shared>,
     /// Counts for this thread.
     pub recorder: Recorder,
+    /// How long it looks for work before it sleeps.
+    pub busy_poll: Duration,
 }
 
 impl WriterThread {
@@ -49,7 +51,7 @@ impl WriterThread {
         let mut stopping = false;
         while !stopping {
             self.wait_for_inboxes();
-            let Ok(first) = self.inbox.recv() else { break };
+            let Some(first) = self.wait() else { break };
             stopping = self.handle(first);
             while !stopping && !self.writer.is_batch_full() {
                 match self.inbox.try_recv() {
@@ -67,6 +69,21 @@ impl WriterThread {
             self.shared
                 .log(LogLevel::Error, &format!("closing the store: {error}"));
         }
+    }
+
+    /// Waits for work, at first without sleeping if it is to be so; `None` when there will be none.
+    fn wait(&self) -> Option<ToWriter> {
+        if !self.busy_poll.is_zero() {
+            let begun = Instant::now();
+            while begun.elapsed() < self.busy_poll {
+                match self.inbox.try_recv() {
+                    Ok(first) => return Some(first),
+                    Err(TryRecvError::Empty) => std::hint::spin_loop(),
+                    Err(TryRecvError::Disconnected) => return None,
+                }
+            }
+        }
+        self.inbox.recv().ok()
     }
 
     /// Takes something into the batch; `true` when it is time to stop.
