@@ -338,3 +338,23 @@ const _: () = assert!(WAL_CHECKPOINT_PAGES * 8 * 1024 <= WAL_BYTES_MAX);
 
 /// Most entries of an option that takes a list (`--listen`, `--app-key`, `--cors-origin`).
 pub const OPTION_ENTRIES_MAX: usize = 256;
+/// So many messages in memory are folded into runs of the store together.
+pub const FOLD_MESSAGES: usize = 65_536;
+/// So many bytes of changed member rows are folded together, if they come before the messages.
+pub const FOLD_MEMBER_BYTES: usize = 8 * 1024 * 1024;
+/// Most folds' worth of messages and member rows that are kept in memory: past it commits wait for the fold.
+pub const TAIL_FOLDS_MAX: usize = 3;
+/// So many runs of one level are merged into one of the next.
+pub const MERGE_RUNS: usize = 8;
+/// A client's message id is known for at least this long, in milliseconds.
+pub const CLIENT_ID_TTL_MS: i64 = 24 * 3600 * 1_000;
+/// Most bytes of the filters that say which client ids are new. Past it the oldest are dropped, and the file is asked.
+pub const KEY_FILTER_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// With fewer pages than this left to move, the write-ahead log may start anew.
+pub const WAL_LEFT_PAGES_MAX: usize = 1_000;
+/// From so many pages of 8 KiB on the write-ahead log starts anew as soon as few are left to move.
+pub const WAL_RESTART_PAGES: usize = 3_072;
+/// From so many pages on it starts anew whatever it takes.
+pub const WAL_PAGES_MAX: usize = 8_192;
+/// How long the writer waits for open snapshots before it lets the write-ahead log grow on, in milliseconds.
+pub const WAL_RESTART_WAIT_MS_MAX: u64 = 20;

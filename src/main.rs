@@ -1,5 +1,6 @@
 //! The `imd` binary: configuration, start, a signal, exit code; or a task on a data directory. The only place that prints.
 
+use std::fmt::Display;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::process::ExitCode;
@@ -13,7 +14,7 @@ use imd::config::{self, Config, EXIT_FAILURE, EXIT_MISCONFIGURED, LogLevel, Outc
 use imd::runtime::server::Server;
 use imd::runtime::shared::Log;
 use imd::store::export::{ExportError, export};
-use imd::store::sqlite::{backup, guest};
+use imd::store::sqlite::{backup, check, guest};
 
 fn main() -> ExitCode {
     let parsed = config::parse(std::env::args_os().skip(1), std::env::vars_os(), |path| {
@@ -22,12 +23,9 @@ fn main() -> ExitCode {
     match parsed {
         Ok(Outcome::Run(config)) => end(serve(&config)),
         Ok(Outcome::Do(task)) => run_task(&task),
-        Ok(Outcome::Show(text)) => {
-            println!("{}", text.trim_end());
-            ExitCode::SUCCESS
-        }
+        Ok(Outcome::Show(text)) => end(print(text.trim_end())),
         Err(error) => {
-            eprintln!("imd: {error}");
+            complain(error);
             ExitCode::from(EXIT_MISCONFIGURED)
         }
     }
@@ -37,32 +35,69 @@ fn end(result: Result<(), String>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("imd: {error}");
+            complain(error);
             ExitCode::from(EXIT_FAILURE)
         }
     }
 }
 
+/// Writes a line to standard output.
+fn print(line: impl Display) -> Result<(), String> {
+    writeln!(io::stdout(), "{line}").map_err(unprintable)
+}
+
+fn unprintable(error: io::Error) -> String {
+    format!("cannot write to standard output: {error}")
+}
+
+/// Writes a line to standard error. Where nobody reads that, nobody is to be told.
+fn complain(line: impl Display) {
+    let _ = writeln!(io::stderr(), "imd: {line}");
+}
+
 fn run_task(task: &Task) -> ExitCode {
-    let (Task::Backup { data, .. } | Task::Export { data, .. }) = task;
+    let (Task::Check { data } | Task::Backup { data, .. } | Task::Export { data, .. }) = task;
     if !guest::is_data_directory(data) {
         let shown = data.display();
-        eprintln!("imd: --data: {shown} is not a data directory: it holds no imd.sqlite");
+        complain(format!(
+            "--data: {shown} is not a data directory: it holds no imd.sqlite"
+        ));
         return ExitCode::from(EXIT_MISCONFIGURED);
     }
     end(match task {
+        Task::Check { data } => check_store(data),
         Task::Backup { data, to } => back_up(data, to),
         Task::Export { data, account } => export_account(data, account),
     })
 }
 
+/// Prints each fault on a line.
+fn check_store(data: &Path) -> Result<(), String> {
+    let report = check::check(data).map_err(|error| error.to_string())?;
+    for fault in &report.faults {
+        print(fault)?;
+    }
+    let counts = format!(
+        "{} messages, {} conversations, {} accounts",
+        report.messages, report.conversations, report.accounts
+    );
+    if report.is_whole() {
+        return print(format!("no faults in {counts}"));
+    }
+    if report.faults_unnamed > 0 {
+        print(format!("… and {} more", report.faults_unnamed))?;
+    }
+    let faults = report.faults.len() as u64 + report.faults_unnamed;
+    Err(format!("{faults} faults in {counts}"))
+}
+
 fn back_up(data: &Path, to: &Path) -> Result<(), String> {
     let copied = backup::backup(data, to).map_err(|error| error.to_string())?;
     let (to, bytes, commit) = (to.display(), copied.bytes, copied.commit);
-    println!("{to}: {bytes} bytes, all up to commit {commit}");
+    print(format!("{to}: {bytes} bytes, all up to commit {commit}"))?;
     let uploads = data.join("uploads");
     if uploads.is_dir() {
-        println!("copy {} as files now", uploads.display());
+        print(format!("copy {} as files now", uploads.display()))?;
     }
     Ok(())
 }
@@ -74,7 +109,7 @@ fn export_account(data: &Path, account: &str) -> Result<(), String> {
     exported.map_err(|error| match error {
         ExportError::NoSuchAccount => format!("--account: no account is called {account:?}"),
         ExportError::Store(error) => error.to_string(),
-        ExportError::Output(error) => format!("cannot write to standard output: {error}"),
+        ExportError::Output(error) => unprintable(error),
     })
 }
 
@@ -83,14 +118,17 @@ fn serve(config: &Config) -> Result<(), String> {
     let server =
         Server::start(config, log_to_stderr(config.log)).map_err(|error| error.to_string())?;
     for address in server.addresses() {
-        println!("imd listening on http://{address}");
+        // It serves, whoever hears of it.
+        if let Err(error) = print(format!("imd listening on http://{address}")) {
+            complain(error);
+        }
     }
     let died = select! {
         recv(signals) -> _ => None,
         recv(server.died()) -> name => name.ok(),
     };
     if let Some(name) = died {
-        eprintln!("imd: thread {name} has ended unexpectedly");
+        complain(format!("thread {name} has ended unexpectedly"));
     }
     server.stop().map_err(|error| error.to_string())?;
     died.map_or(Ok(()), |name| {
@@ -116,7 +154,7 @@ fn signals() -> Result<Receiver<()>, String> {
 fn log_to_stderr(most: LogLevel) -> Log {
     Arc::new(move |level, line| {
         if level <= most {
-            eprintln!("imd: {level:?}: {line}");
+            complain(format!("{level:?}: {line}"));
         }
     })
 }

@@ -7,7 +7,8 @@
 //!
 //! Each variant is a process of its own. They take turns, a slice of messages each, so that all see the same good and bad minutes of the
 //! machine; a ratio is the median over the turns. Commits alone count, folds, merges and checkpoints within them included. While others
-//! have their turn, a variant's checkpoint may catch up: slices are large so that this matters little.
+//! have their turn, a variant's checkpoint may catch up: slices are large so that this matters little. What the processor did for a message,
+//! in the thread that commits, is told apart from what the disk and other processes made it wait.
 
 mod bare;
 mod options;
@@ -53,6 +54,8 @@ struct Measured {
     variant: Variant,
     /// Nanoseconds of commits, slice by slice.
     slices: Vec<u64>,
+    /// Nanoseconds in which a processor was at a commit.
+    busy_nanos: f64,
     report: Value,
     pages_of_10: Value,
     pages_of_100: Value,
@@ -79,6 +82,7 @@ fn coordinate(options: &Options) -> Result<()> {
         for worker in &mut workers {
             let answer = worker.ask(&format!("messages {size}"))?;
             worker.slices.push(number(&answer, "nanos") as u64);
+            worker.busy_nanos += number(&answer, "busy_nanos");
         }
         eprint!(
             "\r{} of {} messages",
@@ -122,6 +126,7 @@ struct Worker {
     input: ChildStdin,
     output: BufReader<ChildStdout>,
     slices: Vec<u64>,
+    busy_nanos: f64,
 }
 
 impl Worker {
@@ -140,6 +145,7 @@ impl Worker {
             input,
             output: BufReader::new(output),
             slices: Vec::new(),
+            busy_nanos: 0.0,
         };
         worker.answer()?;
         Ok(worker)
@@ -187,6 +193,7 @@ impl Worker {
         Ok(Measured {
             variant: self.variant,
             slices: std::mem::take(&mut self.slices),
+            busy_nanos: self.busy_nanos,
             report,
             pages_of_10,
             pages_of_100,
@@ -241,9 +248,9 @@ fn print(measured: &[Measured], sizes: &[usize], options: &Options) {
         sizes.len()
     );
     println!(
-        "| | rows/s | last tenth | of the bare log | commit p50 / p99 / p99.9 / worst, ms | bytes written a message | file bytes a message | resident MiB |"
+        "| | rows/s | last tenth | of the bare log | processor µs a message | commit p50 / p99 / p99.9 / worst, ms | bytes written a message | file bytes a message | resident MiB |"
     );
-    println!("|---|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|---|");
     let bound = measured.iter().find(|one| one.variant == Variant::Bare);
     for one in measured {
         let tail = sizes.len() - sizes.len().div_ceil(10);
@@ -262,10 +269,11 @@ fn print(measured: &[Measured], sizes: &[usize], options: &Options) {
             false => format!("{:.0}", bytes / options.messages as f64),
         };
         println!(
-            "| {} | {:.0} | {:.0} | {ratio:.2} | {} / {} / {} / {} | {} | {} | {:.1} |",
+            "| {} | {:.0} | {:.0} | {ratio:.2} | {:.2} | {} / {} / {} / {} | {} | {} | {:.1} |",
             one.variant.title(),
             rate(sizes, &one.slices),
             rate(&sizes[tail..], &one.slices[tail..]),
+            one.busy_nanos / 1e3 / options.messages as f64,
             ms("p50"),
             ms("p99"),
             ms("p999"),

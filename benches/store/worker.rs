@@ -12,6 +12,7 @@ use imd::domain::command::Effect;
 use imd::domain::ids::CommitNumber;
 use imd::store::sqlite::{Durability, SqliteStore};
 use imd::store::{Order, Store};
+use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 
 use crate::bare::BareLog;
@@ -28,7 +29,7 @@ const ROWS_PER_COMMIT: usize = 4_096;
 /// What takes the commits.
 enum Log {
     Bare(BareLog),
-    Store(SqliteStore, CommitNumber),
+    Store(Box<SqliteStore>, CommitNumber),
 }
 
 impl Log {
@@ -57,14 +58,14 @@ pub fn run(variant: Variant, directory: &Path, options: &Options) -> Result<()> 
         let line = line?;
         match line.split_once(' ').unwrap_or((&line, "")) {
             ("messages", count) => {
-                let nanos = append(
+                let took = append(
                     &mut log,
                     &mut world,
                     count.parse()?,
                     options,
                     &mut latencies,
                 )?;
-                answer(&json!({"nanos": nanos}))?;
+                answer(&took)?;
             }
             ("report", _) => answer(&json!({
                 "commit": commits(&log),
@@ -119,30 +120,38 @@ fn open(variant: Variant, directory: &Path, world: &World, durability: Durabilit
     // What is there before the first message lies in the file.
     store.close()?;
     store.open()?;
-    Ok(Log::Store(store, newest))
+    Ok(Log::Store(Box::new(store), newest))
 }
 
-/// Commits `messages` more and gives the nanoseconds that the commits took; making the effects does not count.
+/// Commits `messages` more and gives the nanoseconds that the commits took, and those of them in which a processor was at it; making the
+/// effects does not count.
 fn append(
     log: &mut Log,
     world: &mut World,
     messages: usize,
     options: &Options,
     latencies: &mut Histogram<u64>,
-) -> Result<u64> {
-    let mut nanos = 0;
+) -> Result<Value> {
+    let (mut nanos, mut busy_nanos) = (0, 0);
     let mut left = messages;
     while left > 0 {
         let count = left.min(options.batch);
         left -= count;
         let effects = world.commit(count);
-        let started = Instant::now();
+        let (started, busy_before) = (Instant::now(), busy());
         log.commit(&effects)?;
+        busy_nanos += busy() - busy_before;
         let took = started.elapsed().as_nanos() as u64;
         latencies.saturating_record(took);
         nanos += took;
     }
-    Ok(nanos)
+    Ok(json!({"nanos": nanos, "busy_nanos": busy_nanos}))
+}
+
+/// Nanoseconds of a processor that this thread has had.
+fn busy() -> u64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
 fn commits(log: &Log) -> u64 {

@@ -17,6 +17,7 @@ thread_local! {
 fuzz_target!(|data: &[u8]| {
     let plan = Plan {
         steps: STEPS_MAX,
+        is_on_disk: false,
         trace: Trace::None,
     };
     RIG.with(|rig| run(rig, Source::bytes(data), &plan))

@@ -12,6 +12,11 @@ use super::{ConfigError, check, quote};
 /// Something to do with a data directory, instead of serving it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Task {
+    /// To look for faults in what is stored.
+    Check {
+        /// The data directory.
+        data: PathBuf,
+    },
     /// To copy the database, also while a server uses it.
     Backup {
         /// The data directory.
@@ -47,6 +52,17 @@ const SHARED: [&str; 2] = ["config", "data"];
 
 /// All tasks, in the order of `--help`.
 pub(super) const TASKS: &[Entry] = &[
+    Entry {
+        name: "check",
+        about: "Look for faults in what is stored, while no server uses it",
+        details: "\
+Faults are printed one a line. All messages are read and held against whatever is derived from them; nothing is changed. While a server \
+runs, check a backup.
+
+Exit codes: 0 no fault, 1 faults found or not able to check, 2 wrong usage.",
+        own: None,
+        make: |data, _| Some(Task::Check { data }),
+    },
     Entry {
         name: "backup",
         about: "Copy the database to a file, also while a server uses it",

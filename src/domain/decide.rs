@@ -5,21 +5,19 @@ mod chat;
 mod group;
 mod recall;
 mod service;
+mod session;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::domain::account::{Account, Profile, check_name};
-use crate::domain::command::{Command, Effect, GroupAbout, Refusal, Reply, Send};
-use crate::domain::conversation::{Conversation, ConversationKind, Group, Head, Pair};
+use crate::domain::command::{Command, Effect, Refusal, Reply, Send};
+use crate::domain::conversation::{Conversation, ConversationKind, Head, Pair};
 use crate::domain::event::{Audience, Delivery, Event, Told};
-use crate::domain::holes::Holes;
-use crate::domain::ids::{AccountId, ConversationId, IdGenerator, Position, Slot, TimeMs};
+use crate::domain::ids::{AccountId, ConversationId, IdGenerator, Position, TimeMs};
 use crate::domain::member::{Member, ReadMark};
 use crate::domain::message::{Dialect, Message, MessageKind};
 use crate::domain::needs::{Facts, Named, Place};
-use crate::domain::token::{Token, TokenHash};
-use crate::limits::TOKENS_PER_ACCOUNT_MAX;
 
 /// What an operator has settled for the domain.
 #[derive(Clone, Copy, Debug)]
@@ -282,60 +280,6 @@ impl Deciding<'_> {
         }
     }
 
-    fn login(
-        &mut self,
-        name: &Arc<str>,
-        hash: TokenHash,
-        account: Option<Arc<Account>>,
-        tokens: Vec<Token>,
-    ) -> Result<Reply, Refusal> {
-        let account = match account {
-            Some(account) => account,
-            None => self.create_account(name)?,
-        };
-        self.give_token(&account, hash, tokens);
-        Ok(Reply::Account(account))
-    }
-
-    /// Gives the account a token; the least recently used one ends where there are too many, and those past their time do.
-    fn give_token(&mut self, account: &Account, hash: TokenHash, mut tokens: Vec<Token>) {
-        tokens.retain(|token| token.hash != hash);
-        tokens.sort_unstable_by_key(|token| token.used_at);
-        let surplus = (tokens.len() + 1).saturating_sub(TOKENS_PER_ACCOUNT_MAX);
-        for (place, token) in tokens.iter().enumerate() {
-            if place < surplus || self.now.0 - token.used_at.0 >= self.policy.token_idle_ms_max {
-                self.end_token(*token);
-            }
-        }
-        self.effects.push(Effect::Token(Token {
-            hash,
-            account: account.id,
-            used_at: self.now,
-        }));
-    }
-
-    fn end_token(&mut self, token: Token) {
-        self.effects.push(Effect::TokenEnded(token));
-        self.tell(Audience::Everyone, Event::TokenEnded(token));
-    }
-
-    fn logout(&mut self, token: Option<Token>) -> Reply {
-        if let Some(token) = token {
-            self.end_token(token);
-        }
-        Reply::Done
-    }
-
-    fn touch(&mut self, token: Option<Token>) -> Reply {
-        if let Some(token) = token.filter(|token| token.used_at < self.now) {
-            self.effects.push(Effect::Token(Token {
-                used_at: self.now,
-                ..token
-            }));
-        }
-        Reply::Done
-    }
-
     fn send(&mut self, send: &Send, sender: Arc<Account>, place: Place) -> Result<Reply, Refusal> {
         match place {
             Place::Account {
@@ -522,183 +466,6 @@ impl Deciding<'_> {
             }
         }
         Ok(Reply::Done)
-    }
-
-    fn create_group(
-        &mut self,
-        about: &GroupAbout,
-        owner: Named,
-        members: Vec<Named>,
-        name_taken: bool,
-    ) -> Result<Reply, Refusal> {
-        let owner = self.account(owner)?;
-        let id = self.numbers.next_conversation();
-        let group = Group {
-            owner: owner.id,
-            name: Arc::clone(&about.name),
-            image: Arc::clone(&about.image),
-            description: Arc::clone(&about.description),
-            jim_name: about.jim_name.clone(),
-            member_count: 0,
-            next_slot: Slot(0),
-        };
-        let kind = ConversationKind::Group(Arc::new(group));
-        let head = Head {
-            at: self.now,
-            ..Head::default()
-        };
-        let mut conversation = Conversation {
-            id,
-            created_at: self.now,
-            kind,
-            head,
-        };
-        let name_taken = name_taken || owner.name == about.name;
-        let is_owner = |named: &Named| matches!(named, Named::NewName(name) if *name == owner.name);
-        let members = members.into_iter().filter(|named| !is_owner(named));
-        let everybody = std::iter::once(Named::Account(Arc::clone(&owner)))
-            .chain(members)
-            .map(|named| (named, None));
-        self.join(&mut conversation, everybody.collect(), name_taken)?;
-        Ok(Reply::Group(id))
-    }
-
-    fn add_members(
-        &mut self,
-        group: Option<Conversation>,
-        members: Vec<(Named, Option<Member>)>,
-        name_taken: bool,
-    ) -> Result<Reply, Refusal> {
-        let mut conversation = group.ok_or(Refusal::NoSuchConversation)?;
-        self.join(&mut conversation, members, name_taken)?;
-        Ok(Reply::Group(conversation.id))
-    }
-
-    /// Makes those members who are not, in their order; who stands twice counts once.
-    fn join(
-        &mut self,
-        conversation: &mut Conversation,
-        whom: Vec<(Named, Option<Member>)>,
-        mut name_taken: bool,
-    ) -> Result<(), Refusal> {
-        let ConversationKind::Group(group) = &mut conversation.kind else {
-            return Err(Refusal::NotAGroup);
-        };
-        let group = Arc::make_mut(group);
-        let mut created: Vec<Arc<Account>> = Vec::new();
-        let mut joined: Vec<Member> = Vec::new();
-        let mut seen = std::collections::HashSet::new();
-        for (named, member) in whom {
-            let named = match named {
-                Named::NewName(name) => match created.iter().find(|account| account.name == name) {
-                    Some(account) => Named::Account(Arc::clone(account)),
-                    None => Named::NewName(name),
-                },
-                named => named,
-            };
-            let is_new = matches!(named, Named::NewName(_));
-            let account = self.account(named)?;
-            if is_new {
-                name_taken |= account.name == group.name;
-                created.push(Arc::clone(&account));
-            }
-            if !seen.insert(account.id) || member.as_ref().is_some_and(Member::is_active) {
-                continue;
-            }
-            group.member_count += 1;
-            if group.member_count as usize > self.policy.group_members_max {
-                return Err(Refusal::GroupFull);
-            }
-            joined.push(match member {
-                Some(former) => Member {
-                    joined_at: self.now,
-                    joined_after: conversation.head.position,
-                    left_after: None,
-                    read: conversation.head.position,
-                    sent_read: former.sent,
-                    acknowledged: conversation.head.position,
-                    holes: Holes::default(),
-                    hidden_at: None,
-                    ..former
-                },
-                None => {
-                    let slot = group.next_slot;
-                    group.next_slot.0 += 1;
-                    Member::new(
-                        conversation.id,
-                        account.id,
-                        slot,
-                        conversation.head.position,
-                        self.now,
-                    )
-                }
-            });
-        }
-        if joined.is_empty() {
-            return Ok(());
-        }
-        self.effects
-            .push(Effect::Conversation(conversation.clone()));
-        for member in joined {
-            self.effects.push(Effect::Member(member.clone()));
-            self.tell(
-                Audience::Everyone,
-                Event::Joined {
-                    conversation: conversation.clone(),
-                    member,
-                    name_taken,
-                },
-            );
-        }
-        Ok(())
-    }
-
-    fn remove_members(
-        &mut self,
-        group: Option<Conversation>,
-        whom: Vec<(Named, Option<Member>)>,
-    ) -> Result<Reply, Refusal> {
-        let mut conversation = group.ok_or(Refusal::NoSuchConversation)?;
-        self.part(&mut conversation, whom)?;
-        Ok(Reply::Group(conversation.id))
-    }
-
-    /// Ends the membership of those who are members.
-    fn part(
-        &mut self,
-        conversation: &mut Conversation,
-        whom: Vec<(Named, Option<Member>)>,
-    ) -> Result<(), Refusal> {
-        let head = conversation.head.position;
-        let ConversationKind::Group(group) = &mut conversation.kind else {
-            return Err(Refusal::NotAGroup);
-        };
-        let group = Arc::make_mut(group);
-        let mut left: Vec<(Member, u64)> = Vec::new();
-        for (_, member) in whom {
-            let Some(mut member) = member.filter(Member::is_active) else {
-                continue;
-            };
-            if left
-                .iter()
-                .any(|(other, _)| other.account == member.account)
-            {
-                continue;
-            }
-            let cleared = member.unread(head);
-            member.left_after = Some(head);
-            group.member_count = group.member_count.saturating_sub(1);
-            left.push((member, cleared));
-        }
-        if !left.is_empty() {
-            self.effects
-                .push(Effect::Conversation(conversation.clone()));
-        }
-        for (member, cleared) in left {
-            self.effects.push(Effect::Member(member.clone()));
-            self.tell(Audience::Everyone, Event::Left { member, cleared });
-        }
-        Ok(())
     }
 
     fn set_profile(&mut self, named: Named, profile: &Profile) -> Result<Reply, Refusal> {

@@ -13,7 +13,7 @@ pub trait Presence {
     fn record_push(&self, _account: AccountId, _conversation: ConversationId, _position: Position) {
     }
 
-    /// What was pushed to `account`; of what is acknowledged some may be among it.
+    /// What was pushed to `account` and, as far as that is known here, not acknowledged.
     fn pushed(&self, _account: AccountId) -> Pushed {
         Pushed::default()
     }

@@ -8,8 +8,7 @@ use crate::domain::ids::{ConversationId, Position};
 use crate::domain::member::Member;
 use crate::limits::PUSHED_RANGES_MAX;
 
-/// Where messages stand that were pushed, in ranges of positions, at most [`PUSHED_RANGES_MAX`]. Whether a message of them is
-/// acknowledged is not known here.
+/// Where messages stand that were pushed and are not known to be acknowledged, in ranges of positions, at most [`PUSHED_RANGES_MAX`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pushed {
     /// From low to high, apart from each other.
@@ -108,12 +107,40 @@ impl Pushed {
         (pushed, others)
     }
 
-    /// Forgets what lies below the first message that `member` has not acknowledged.
+    /// Forgets what `member` has acknowledged. Where that takes too many ranges, what lies above a message that is not is kept.
     pub fn settle(&mut self, member: &Member) {
-        let missing = member.unacknowledged(Position(u64::MAX)).next();
-        let first = missing.map_or(u64::MAX, |range| *range.start());
+        let missing: SmallVec<[RangeInclusive<u64>; 4]> =
+            member.unacknowledged(Position(u64::MAX)).collect();
+        let conversation = member.conversation;
+        let mut left: SmallVec<[Range; 1]> = SmallVec::new();
+        for range in &self.ranges {
+            if range.conversation != conversation {
+                left.push(*range);
+                continue;
+            }
+            let first = missing.partition_point(|missing| *missing.end() < range.from);
+            for missing in missing.iter().skip(first) {
+                let (from, to) = (
+                    range.from.max(*missing.start()),
+                    range.to.min(*missing.end()),
+                );
+                if from > to {
+                    break;
+                }
+                left.push(Range {
+                    conversation,
+                    from,
+                    to,
+                });
+            }
+        }
+        if left.len() <= PUSHED_RANGES_MAX {
+            self.ranges = left;
+            return;
+        }
+        let first = missing.first().map_or(u64::MAX, |missing| *missing.start());
         self.ranges.retain(|range| {
-            if range.conversation == member.conversation {
+            if range.conversation == conversation {
                 range.from = range.from.max(first);
             }
             range.from <= range.to
@@ -129,6 +156,22 @@ mod tests {
 
     use super::*;
     use crate::domain::ids::{AccountId, Slot, TimeMs};
+
+    #[test]
+    fn what_would_take_too_many_ranges_is_settled_from_below() {
+        let (mut pushed, conversation) = (Pushed::default(), ConversationId(1));
+        let mut member = Member::new(conversation, AccountId(2), Slot(0), Position(0), TimeMs(0));
+        for position in 1..=4 * PUSHED_RANGES_MAX as u64 {
+            pushed.insert(conversation, Position(position));
+            if position % 2 == 0 || position < 10 {
+                member.apply_acknowledged(Position(position));
+            }
+        }
+        pushed.settle(&member);
+        assert_eq!(pushed.ranges(), 1);
+        assert!(!pushed.contains(conversation, Position(9)));
+        assert!(pushed.contains(conversation, Position(11)));
+    }
 
     #[test]
     fn ranges_are_bounded() {
@@ -160,8 +203,7 @@ mod tests {
                 } else {
                     let member = &mut members[id as usize - 1];
                     member.apply_acknowledged(Position(position));
-                    let first = (1..).find(|position| !member.has_acknowledged(Position(*position)));
-                    set.retain(|(other, position)| *other != id || Some(*position) >= first);
+                    set.retain(|(other, position)| *other != id || !member.has_acknowledged(Position(*position)));
                     pushed.settle(member);
                 }
                 for id in 1..4 {

@@ -65,7 +65,7 @@ impl Pushes {
         }
     }
 
-    /// An account has acknowledged, read or left: what need not be remembered is forgotten.
+    /// An account has acknowledged, read or left: that is forgotten.
     pub fn settle(&self, member: &Member) {
         let mut stripe = self.stripe(member.account).lock();
         if stripe.accounts.contains_key(&member.account) {

@@ -97,16 +97,24 @@ fn export_conversation(
                 .map(|message| Ok((names.of(snapshot, message.sender)?, message)))
                 .collect::<Result<Vec<_>>>()
         })?;
-        let Some((_, last)) = page.last() else {
-            let missing = format!("conversation {id} has no message at position {next} or after");
-            return Err(StoreError(missing).into());
-        };
-        next = last.position.next().0;
+        if page.is_empty() {
+            return Err(missing(id, next).into());
+        }
         for (sender, message) in &page {
+            if message.position.0 != next {
+                return Err(missing(id, next).into());
+            }
             put_line(out, &MessageLine::new(message, sender.as_deref()))?;
+            next += 1;
         }
     }
     Ok(())
+}
+
+fn missing(id: ConversationId, position: u64) -> StoreError {
+    StoreError(format!(
+        "conversation {id} has no message at position {position}: imd check tells more"
+    ))
 }
 
 /// What `read` finds in one snapshot.

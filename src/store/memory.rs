@@ -48,6 +48,11 @@ impl Store for MemoryStore {
         Ok(())
     }
 
+    fn is_new_client_id(&self, sender: AccountId, origin: Dialect, client_id: &str) -> bool {
+        let state = self.state.read();
+        state.uses(sender, origin, client_id).next().is_none()
+    }
+
     fn reader(&self) -> Result<Box<dyn Reader>> {
         Ok(Box::new(MemoryReader {
             state: Arc::clone(&self.state),
@@ -205,6 +210,22 @@ impl State {
         }
     }
 
+    /// The conversations in which a sender's client used an id.
+    fn uses(
+        &self,
+        sender: AccountId,
+        origin: Dialect,
+        client_id: &str,
+    ) -> impl Iterator<Item = ConversationId> {
+        let client_id: Arc<str> = Arc::from(client_id);
+        let bound = |conversation| {
+            let conversation = ConversationId(conversation);
+            (sender, origin, Arc::clone(&client_id), conversation)
+        };
+        let used = self.named_in.range(bound(0)..=bound(u64::MAX));
+        used.map(|(.., conversation)| *conversation)
+    }
+
     /// The messages of a conversation at `positions`, by rising position.
     fn range(
         &self,
@@ -330,6 +351,16 @@ impl Snapshot for State {
         })
     }
 
+    fn message_ids(
+        &self,
+        conversation: ConversationId,
+        positions: RangeInclusive<u64>,
+        rows_max: usize,
+    ) -> Result<Vec<MessageId>> {
+        let newest = self.range(conversation, positions).rev().take(rows_max);
+        Ok(newest.map(|message| message.id).collect())
+    }
+
     fn messages_from_others(
         &self,
         conversation: ConversationId,
@@ -388,15 +419,9 @@ impl Snapshot for State {
         origin: Dialect,
         client_id: &str,
     ) -> Result<Option<Arc<Message>>> {
-        let client_id: Arc<str> = Arc::from(client_id);
-        let bound = |conversation| {
-            let conversation = ConversationId(conversation);
-            (sender, origin, Arc::clone(&client_id), conversation)
-        };
-        let used = self.named_in.range(bound(0)..=bound(u64::MAX));
-        let found = used.map(|(.., conversation)| {
-            self.message_named(sender, *conversation, origin, &client_id)
-        });
+        let used = self.uses(sender, origin, client_id);
+        let found =
+            used.map(|conversation| self.message_named(sender, conversation, origin, client_id));
         let found = found.collect::<Result<Vec<_>>>()?;
         Ok(found.into_iter().flatten().max_by_key(|message| message.id))
     }

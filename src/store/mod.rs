@@ -81,6 +81,10 @@ pub trait Store: Send {
     /// When it cannot; then none of the effects is stored and [`Store::open`] must be called before the next commit.
     fn commit(&mut self, number: CommitNumber, effects: &[Effect]) -> Result<()>;
 
+    /// Whether no message that is stored has this id from a client of `sender`, in any conversation. `false` says nothing. It is known
+    /// without reading a file; an id counts for [`crate::limits::CLIENT_ID_TTL_MS`] at least.
+    fn is_new_client_id(&self, sender: AccountId, origin: Dialect, client_id: &str) -> bool;
+
     /// A reading side for another thread. Its snapshots show every commit that has returned before they were opened.
     ///
     /// # Errors
@@ -144,7 +148,14 @@ pub trait Snapshot {
         order: Order,
         rows_max: usize,
     ) -> Result<Vec<Arc<Message>>>;
-    /// The same, oldest first, without those sent by `account`.
+    /// The ids of the newest `rows_max` of them, from the newest on. They are had without reading the messages.
+    fn message_ids(
+        &self,
+        conversation: ConversationId,
+        positions: RangeInclusive<u64>,
+        rows_max: usize,
+    ) -> Result<Vec<MessageId>>;
+    /// At most `rows_max` messages of a conversation whose positions lie in `positions`, oldest first, without those sent by `account`.
     fn messages_from_others(
         &self,
         conversation: ConversationId,

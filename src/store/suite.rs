@@ -3,6 +3,7 @@
 mod backend;
 mod build;
 mod chat;
+mod folds;
 mod queries;
 mod random;
 mod service;

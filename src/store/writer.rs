@@ -14,7 +14,7 @@ use crate::domain::command::{Command, Effect, Refusal, Reply};
 use crate::domain::decide::{Numbers, Policy, decide};
 use crate::domain::event::Told;
 use crate::domain::ids::{AccountId, CommitNumber, IdGenerator, TimeMs};
-use crate::domain::needs::{Key, Row, needs};
+use crate::domain::needs::{Facts, Key, Row, needs};
 use crate::domain::presence::{NobodyOnline, Presence};
 use crate::domain::state::State;
 use crate::limits::{BATCH_BYTES_MAX, BATCH_COMMANDS_MAX, LOADS_PER_COMMAND_MAX};
@@ -227,7 +227,7 @@ impl<R> Writer<R> {
             self.answer(submitted.reply_to, Err(Refusal::Failure));
             return true;
         }
-        let facts = match needs(&submitted.command, &mut self.state, &*self.presence) {
+        let facts = match self.gather(&submitted.command) {
             Ok(facts) => facts,
             Err(_) if loads >= LOADS_PER_COMMAND_MAX => {
                 self.answer(submitted.reply_to, Err(Refusal::Busy));
@@ -267,6 +267,31 @@ impl<R> Writer<R> {
             Err(refusal) => self.answer(submitted.reply_to, Err(refusal)),
         }
         true
+    }
+
+    /// What `command` looks at, or the keys of what must be loaded.
+    fn gather(&mut self, command: &Command) -> Result<Facts, Vec<Key>> {
+        let mut keys = match needs(command, &mut self.state, &*self.presence) {
+            Ok(facts) => return Ok(facts),
+            Err(keys) => keys,
+        };
+        // A client's id that is not in memory is none of this batch; most are new, which the store knows without reading.
+        let loaded = keys.len();
+        keys.retain(|key| match key {
+            Key::ClientId(named)
+                if self
+                    .store
+                    .is_new_client_id(named.sender, named.origin, &named.client_id) =>
+            {
+                self.state.insert(Row::ClientId(named.clone(), None));
+                false
+            }
+            _ => true,
+        });
+        match keys.is_empty() && loaded > 0 {
+            true => needs(command, &mut self.state, &*self.presence),
+            false => Err(keys),
+        }
     }
 
     fn answer(&mut self, reply_to: R, reply: Result<Reply, Refusal>) {

@@ -405,6 +405,11 @@ impl Chat {
             context.frames.text(&out);
         }
         for row in pushed {
+            let (conversation, position) = (row.message.conversation, row.message.position);
+            // What has been acknowledged since is not there any more.
+            if !since.contains(conversation, position) {
+                continue;
+            }
             let place = Place::of(&row.message, row.recipient);
             let outstanding = self.outstanding.get_or_insert_default();
             if outstanding.repeat_here(&row.message, place) {

@@ -12,11 +12,9 @@ use crate::domain::ids::{AccountId, ConversationId, MessageId};
 use crate::domain::member::Member;
 use crate::domain::message::Message;
 use crate::domain::pushed::Pushed;
-use crate::limits::{
-    ANSWER_BYTES_MAX, CHAT_PAGE_DEPTH_MAX, LIST_ROWS_MAX, PAGE_ROWS_MAX, QUERY_CHUNK_ROWS,
-};
+use crate::limits::{ANSWER_BYTES_MAX, CHAT_PAGE_DEPTH_MAX, LIST_ROWS_MAX, PAGE_ROWS_MAX};
 use crate::store::query::unread::oldest_from_others;
-use crate::store::{Order, Result, Snapshot};
+use crate::store::{Order, Result, Snapshot, StoreError};
 
 /// The answer to `query` as `snapshot` shows it. Rows whose bodies would take more than [`ANSWER_BYTES_MAX`] together are left out; of a page
 /// all but the first of them, so that whoever writes it sees that it does not fit.
@@ -289,7 +287,8 @@ fn one_page(snapshot: &dyn Snapshot, part: &Part, page: u64, size: usize) -> Res
         .collect())
 }
 
-/// The conversations of an account are merged by their messages' ids, from the newest on.
+/// The conversations of an account are merged by their messages' ids, from the newest on. Each begins with its head, and is read on only
+/// as far as the page goes; a message is read only if it stands on the page.
 fn everything(
     snapshot: &dyn Snapshot,
     account: AccountId,
@@ -308,12 +307,7 @@ fn everything(
         if conversation.is_events() {
             continue;
         }
-        let part = Part::new(snapshot, conversation, member)?;
-        let mut source = Source {
-            next: part.newest(),
-            chunk: Vec::new(),
-            part,
-        };
+        let mut source = Source::new(conversation, member);
         if let Some(newest) = source.peek(snapshot)? {
             heap.push((newest, sources.len()));
         }
@@ -321,20 +315,21 @@ fn everything(
     }
     let mut rows = Vec::with_capacity(size);
     let (mut passed, mut bytes) = (0, 0);
-    while let Some((_, place)) = heap.pop() {
+    while let Some((id, place)) = heap.pop() {
         let Some(source) = sources.get_mut(place) else {
             break;
         };
-        if let Some(message) = source.chunk.pop() {
-            if passed >= skipped {
-                bytes += message.body.len();
-                rows.push(source.part.row(message));
-                if bytes > ANSWER_BYTES_MAX {
-                    break;
-                }
+        source.ids.pop();
+        if passed >= skipped {
+            let message = snapshot.message(id)?;
+            let message = message.ok_or_else(|| StoreError(format!("there is no message {id}")))?;
+            bytes += message.body.len();
+            rows.push(source.part(snapshot)?.row(message));
+            if bytes > ANSWER_BYTES_MAX {
+                break;
             }
-            passed += 1;
         }
+        passed += 1;
         if rows.len() == size {
             break;
         }
@@ -345,27 +340,68 @@ fn everything(
     Ok(rows)
 }
 
-/// The messages of one conversation from the newest on, read as they are needed.
+/// What of a conversation is looked at first, behind its head.
+const SOURCE_IDS_MIN: usize = 8;
+/// Most of a conversation that is looked at in one step.
+const SOURCE_IDS_MAX: usize = 1_024;
+
+/// The messages of one conversation from the newest on, looked at as they are needed.
 struct Source {
+    /// Without the other party, until a row of it is wanted.
     part: Part,
-    /// The newest position that is not read.
+    has_other: bool,
+    /// The newest position that was not looked at.
     next: u64,
     /// Old to new.
-    chunk: Vec<Arc<Message>>,
+    ids: Vec<MessageId>,
+    /// How many are looked at next: the deeper the page, the more at a time.
+    count: usize,
 }
 
 impl Source {
+    fn new(conversation: Conversation, member: Member) -> Source {
+        let part = Part {
+            conversation,
+            member,
+            other: None,
+        };
+        Source {
+            next: part.newest(),
+            part,
+            has_other: false,
+            ids: Vec::new(),
+            count: SOURCE_IDS_MIN,
+        }
+    }
+
     /// The id of the next message.
     fn peek(&mut self, snapshot: &dyn Snapshot) -> Result<Option<MessageId>> {
         let oldest = self.part.member.joined_after.next().0;
-        if self.chunk.is_empty() && self.next >= oldest {
-            let from = oldest.max((self.next + 1).saturating_sub(QUERY_CHUNK_ROWS as u64));
-            let id: ConversationId = self.part.conversation.id;
-            let order = Order::OldestFirst;
-            self.chunk = snapshot.messages(id, from..=self.next, order, QUERY_CHUNK_ROWS)?;
-            self.next = from - 1;
+        if self.ids.is_empty() && self.next >= oldest {
+            let head = self.part.conversation.head;
+            if self.next == head.position.0 {
+                self.ids.push(head.message);
+                self.next -= 1;
+            } else {
+                let from = oldest.max((self.next + 1).saturating_sub(self.count as u64));
+                let id: ConversationId = self.part.conversation.id;
+                self.ids = snapshot.message_ids(id, from..=self.next, self.count)?;
+                self.ids.reverse();
+                self.next = from - 1;
+                self.count = (2 * self.count).min(SOURCE_IDS_MAX);
+            }
         }
-        Ok(self.chunk.last().map(|message| message.id))
+        Ok(self.ids.last().copied())
+    }
+
+    /// The account's part, with the other party.
+    fn part(&mut self, snapshot: &dyn Snapshot) -> Result<&Part> {
+        if !self.has_other {
+            let (conversation, member) = (&self.part.conversation, &self.part.member);
+            self.part = Part::new(snapshot, conversation.clone(), member.clone())?;
+            self.has_other = true;
+        }
+        Ok(&self.part)
     }
 }
 

@@ -11,8 +11,7 @@ use rustix::io::Errno;
 
 use crate::domain::ids::CommitNumber;
 use crate::limits::{BACKUP_STEP_PAGES, STORE_CACHE_BYTES_MAX};
-use crate::store::sqlite::guest::connect;
-use crate::store::sqlite::{FILE_NAME, configure, io_error, migrate, open_new, read};
+use crate::store::sqlite::{FILE_NAME, configure, io_error, migrate, open_new, open_reader, read};
 use crate::store::{Result, StoreError};
 
 /// What was copied.
@@ -72,7 +71,7 @@ fn partial_of(to: &Path) -> Result<PathBuf> {
 
 fn copy(directory: &Path, partial: &Path) -> Result<Copied> {
     let file = directory.join(FILE_NAME);
-    let source = connect(&file).map_err(|error| error.of_file(&file))?;
+    let source = open_reader(&file).map_err(|error| error.of_file(&file))?;
     // An open transaction makes all steps one snapshot. Without it each commit of a server would have the copy start anew.
     source
         .execute_batch("BEGIN")

@@ -1,5 +1,7 @@
 //! The schema, and the steps that bring an older file to it.
 
+mod fold_log;
+
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
@@ -8,12 +10,16 @@ use crate::store::sqlite::int;
 use crate::store::{Result, StoreError, server_account};
 
 /// The steps, oldest first; the n-th leads from version n − 1 to n. One that was released is never edited.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("schema/1.sql"),
     include_str!("schema/2.sql"),
     include_str!("schema/3.sql"),
     include_str!("schema/4.sql"),
+    include_str!("schema/5.sql"),
 ];
+
+/// The version with which the log is folded, which the program does and not the step's text.
+const FOLDING: usize = 5;
 
 /// The version of a file that this program writes.
 pub(super) const VERSION: usize = MIGRATIONS.len();
@@ -62,6 +68,9 @@ pub(super) fn migrate(connection: &mut Connection, from: usize) -> Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for (index, step) in MIGRATIONS.iter().enumerate().skip(from) {
         transaction.execute_batch(step)?;
+        if index + 1 == FOLDING {
+            fold_log::fold(&transaction)?;
+        }
         transaction.execute(
             "INSERT INTO migration (version, applied_at) VALUES (?1, ?2)",
             params![int(index as u64 + 1), int(now)],
@@ -78,3 +87,6 @@ pub(super) fn migrate(connection: &mut Connection, from: usize) -> Result<()> {
     transaction.commit()?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

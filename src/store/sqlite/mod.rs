@@ -1,13 +1,30 @@
 //! The store on disk: one SQLite file in WAL mode, written by one connection and read by others.
 //!
+//! A message costs its commit an append to a log, and what changes as often, an append to a journal; both go to a `tail` in memory, out of
+//! which snapshots are answered together with the file. A `fold` brings the tail into sorted `run`s of `block`s and into member rows, and a
+//! `merge` keeps the runs few: a little of either within each commit (`upkeep`), so that none takes long. What a crash leaves of the tail
+//! is `recover`ed from log and journal. `checkpoint` keeps the write-ahead log small.
+//!
 //! `lock` keeps a second server out of the data directory, `migrate` brings the file to the schema that `write` and `read` speak.
 //! `guest` reads beside a server that holds the directory, and `backup` copies so. Nothing outside this module knows of SQL.
 
 pub mod backup;
+mod block;
+pub mod check;
+mod checkpoint;
+mod fold;
 pub mod guest;
+mod journal;
+mod keys;
 mod lock;
+mod merge;
 mod migrate;
 mod read;
+mod recover;
+mod run;
+mod tail;
+mod upkeep;
+mod varint;
 mod write;
 
 #[cfg(test)]
@@ -16,27 +33,35 @@ mod tests;
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use parking_lot::RwLock;
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use crate::domain::command::Effect;
-use crate::domain::ids::CommitNumber;
+use crate::domain::ids::{AccountId, CommitNumber, ConversationId, MessageId};
+use crate::domain::message::Dialect;
 use crate::limits::{
     READER_CACHE_BYTES_MAX, STORE_BUSY_MS_MAX, STORE_CACHE_BYTES_MAX, WAL_BYTES_MAX,
-    WAL_CHECKPOINT_PAGES,
 };
 use crate::store::{Counters, Reader, Result, Store, StoreError};
 
+use checkpoint::{Checkpointer, Thresholds};
 use lock::DirectoryLock;
 use read::SqliteReader;
+use recover::{FileState, recover};
+use tail::{Segment, Tail};
+use upkeep::{Load, Tuning, Upkeep};
+use write::{Additions, Batch};
 
 /// The database's name in the data directory.
 const FILE_NAME: &str = "imd.sqlite";
 /// Bytes of a database page.
 const PAGE_BYTES: u32 = 8 * 1024;
 /// Prepared statements that each connection keeps; there are fewer.
-const STATEMENTS_MAX: usize = 48;
+const STATEMENTS_MAX: usize = 64;
 
 /// What a commit survives once it has returned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,16 +73,40 @@ pub enum Durability {
     Process,
 }
 
+/// What the writing side shares with its readers.
+#[derive(Debug, Default)]
+struct Shared {
+    tail: Tail,
+    /// Held for reading by whoever has a snapshot open. Closed while the write-ahead log starts anew.
+    gate: RwLock<()>,
+}
+
 /// Keeps everything in `imd.sqlite` in a data directory, which it holds for itself while it is open.
 pub struct SqliteStore {
     dir: PathBuf,
     durability: Durability,
-    /// The writing connection, while open.
-    connection: Option<Connection>,
+    tuning: Tuning,
+    thresholds: Thresholds,
+    shared: Arc<Shared>,
+    /// The writing side, while open.
+    open: Option<Box<Open>>,
     /// Whether a commit failed since the last [`Store::open`].
     failed: bool,
-    /// Declared last: it is let go after the connection.
+    /// Declared last: it is let go after the connections.
     lock: Option<DirectoryLock>,
+}
+
+/// A store that is open for writing.
+struct Open {
+    /// Declared first: its connection goes before the writing one. `None` while a failed commit is dealt with.
+    checkpointer: Option<Checkpointer>,
+    connection: Connection,
+    upkeep: Upkeep,
+    /// The newest message.
+    newest: MessageId,
+    additions: Additions,
+    /// Whether pages that become free are overwritten.
+    is_erasing: bool,
 }
 
 impl SqliteStore {
@@ -66,14 +115,73 @@ impl SqliteStore {
         SqliteStore {
             dir: dir.into(),
             durability,
-            connection: None,
+            tuning: Tuning::default(),
+            thresholds: Thresholds::default(),
+            shared: Arc::default(),
+            open: None,
             failed: false,
             lock: None,
         }
     }
 
+    /// For tests: a store that folds every `fold_messages` messages, merges three runs at a time and starts its log anew every few
+    /// pages, so that all of it happens soon.
+    pub fn busy(dir: impl Into<PathBuf>, fold_messages: usize) -> SqliteStore {
+        let mut store = SqliteStore::new(dir, Durability::Process);
+        store.tuning = Tuning {
+            fold_messages,
+            merge_runs: 3,
+            quantum: 4,
+            ..Tuning::default()
+        };
+        store.thresholds = Thresholds {
+            commits: 1,
+            checkpoint: 20,
+            left_max: 20,
+            restart: 60,
+            max: 200,
+        };
+        store
+    }
+
+    /// Which of fold, merges, deletions of runs and of the journal are under way.
+    #[cfg(test)]
+    pub(in crate::store) fn under_way(&self) -> [bool; 4] {
+        let upkeep = self.open.as_ref().map(|open| &open.upkeep);
+        upkeep.map_or([false; 4], Upkeep::under_way)
+    }
+
+    /// How many pages the write-ahead log has.
+    #[cfg(test)]
+    pub(in crate::store) fn log_pages(&self) -> usize {
+        let open = self.open.as_ref().expect("it is open");
+        let pages = checkpoint::log_pages(&open.connection);
+        pages.expect("it can be read").0
+    }
+
     fn file(&self) -> PathBuf {
         self.dir.join(FILE_NAME)
+    }
+
+    fn open_file(&self, file: &Path) -> Result<(Open, Counters)> {
+        let mut connection = open_writer(file, self.durability)?;
+        let state = FileState::load(&connection)?;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let upkeep = Upkeep::load(&transaction, self.tuning, state.fold_commit)?;
+        transaction.commit()?;
+        let counters = read::counters(&connection)?;
+        let (segments, newest) = recover(&connection, &state, &self.tuning)?;
+        let checkpointer = open_checkpointer(file, self.durability)?;
+        let open = Open {
+            checkpointer: Some(Checkpointer::start(checkpointer, self.thresholds)?),
+            connection,
+            upkeep,
+            newest: MessageId(newest),
+            additions: Additions::default(),
+            is_erasing: false,
+        };
+        self.shared.tail.reset(segments, state.secret);
+        Ok((open, counters))
     }
 }
 
@@ -82,49 +190,127 @@ impl Store for SqliteStore {
         if self.lock.is_none() {
             self.lock = Some(DirectoryLock::take(&self.dir)?);
         }
-        if let (true, Some(connection)) = (self.failed, &self.connection) {
-            discard_failed(connection)?;
+        if let (true, Some(open)) = (self.failed, &mut self.open) {
+            open.checkpointer = None;
+            discard_failed(&open.connection)?;
         }
-        self.connection = None;
+        self.open = None;
         let file = self.file();
-        let connection =
-            open_writer(&file, self.durability).map_err(|error| error.of_file(&file))?;
-        let counters = read::counters(&connection).map_err(|error| error.of_file(&file))?;
-        self.connection = Some(connection);
+        let (open, counters) = self
+            .open_file(&file)
+            .map_err(|error| error.of_file(&file))?;
+        self.open = Some(Box::new(open));
         self.failed = false;
         Ok(counters)
     }
 
     fn commit(&mut self, number: CommitNumber, effects: &[Effect]) -> Result<()> {
-        let Some(connection) = self.connection.as_mut().filter(|_| !self.failed) else {
+        let Some(open) = self.open.as_mut().filter(|_| !self.failed) else {
             return Err(StoreError(format!(
                 "{} is not open for writing",
                 self.dir.join(FILE_NAME).display()
             )));
         };
-        let result = write::commit(connection, number, effects);
+        let result = open.commit(&self.shared, &self.tuning, number, effects);
         self.failed = result.is_err();
         result
     }
 
+    fn is_new_client_id(&self, sender: AccountId, origin: Dialect, client_id: &str) -> bool {
+        let tail = &self.shared.tail;
+        let secret = tail.secret();
+        let key = secret.key(sender, ConversationId(0), origin, client_id);
+        let Some(open) = self.open.as_ref().filter(|_| !self.failed) else {
+            return false;
+        };
+        !tail.may_have(key) && !open.upkeep.may_have(key)
+    }
+
     fn reader(&self) -> Result<Box<dyn Reader>> {
         let file = self.file();
-        let reader = open_reader(&file).map_err(|error| error.of_file(&file))?;
+        let connection = open_reader(&file).map_err(|error| error.of_file(&file))?;
+        let reader = SqliteReader::new(connection, Arc::clone(&self.shared));
         Ok(Box::new(reader))
     }
 
     fn close(&mut self) -> Result<()> {
-        let Some(connection) = self.connection.take() else {
+        let Some(mut open) = self.open.take() else {
             return Ok(());
         };
-        let moved = checkpoint(&connection);
-        let closed = connection
-            .close()
-            .map_err(|(_, error)| StoreError::from(error));
+        let folded = match self.failed {
+            true => Ok(()),
+            false => open.fold_all(&self.shared),
+        };
+        open.checkpointer = None;
+        let moved = checkpoint(&open.connection).map(|_| ());
+        let closed = open.connection.close();
+        let closed = closed.map_err(|(_, error)| StoreError::from(error));
         self.lock = None;
-        moved
+        folded
+            .and(moved)
             .and(closed)
             .map_err(|error| error.of_file(&self.file()))
+    }
+}
+
+impl Open {
+    fn commit(
+        &mut self,
+        shared: &Shared,
+        tuning: &Tuning,
+        number: CommitNumber,
+        effects: &[Effect],
+    ) -> Result<()> {
+        let tail = &shared.tail;
+        let batch = Batch::new(effects);
+        let erases = batch.has_changes(self.newest);
+        if erases != std::mem::replace(&mut self.is_erasing, erases) {
+            set_erasing(&self.connection, erases)?;
+        }
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let secret = tail.secret();
+        let added = &mut self.additions;
+        batch.write(&transaction, number, self.newest, &secret, added)?;
+        let segments = tail.segments();
+        let Some(newest) = segments.last() else {
+            return Err(StoreError("the store has no tail".to_owned()));
+        };
+        // Before it is durable, so that no snapshot can show the commit without it.
+        newest.append(number.0, &added.messages, &added.rows, &added.rows_at)?;
+        let load = Load {
+            commit: number.0,
+            messages: added.messages.len(),
+            member_bytes: added.rows.len(),
+        };
+        let is_folded = self.upkeep.step(&transaction, tail, load)?;
+        transaction.commit()?;
+        if let Some(last) = added.messages.last() {
+            self.newest = MessageId(last.entry.message);
+        }
+        if tuning.is_full(newest) {
+            tail.seal(Segment::new(number.0, self.newest.0, tuning.room()));
+        }
+        let folded = is_folded.then(|| tail.drop_oldest()).flatten();
+        drop(segments);
+        if let Some(checkpointer) = &mut self.checkpointer {
+            if let Some(folded) = folded {
+                checkpointer.discard(folded);
+            }
+            checkpointer.committed(&self.connection, &shared.gate, load.messages);
+        }
+        Ok(())
+    }
+
+    fn fold_all(&mut self, shared: &Shared) -> Result<()> {
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        self.upkeep.fold_all(&transaction, &shared.tail)?;
+        transaction.commit()?;
+        shared.tail.reset(Vec::new(), shared.tail.secret());
+        Ok(())
     }
 }
 
@@ -162,16 +348,11 @@ fn open_writer(file: &Path, durability: Durability) -> Result<Connection> {
             "SQLite keeps no write-ahead log here, but a journal of mode {journal}"
         )));
     }
-    // Normal syncs at checkpoints only: what is not synced yet lies in the kernel's hands, and the file is whole at any moment.
-    let synchronous = match durability {
-        Durability::Full => "full",
-        Durability::Process => "normal",
-    };
-    connection.pragma_update(None, "synchronous", synchronous)?;
-    connection.pragma_update(None, "wal_autocheckpoint", int(WAL_CHECKPOINT_PAGES as u64))?;
+    set_durability(&connection, durability)?;
+    // Its own thread does that.
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     connection.pragma_update(None, "journal_size_limit", int(WAL_BYTES_MAX as u64))?;
-    // What is taken back is gone from the file, not only from its index.
-    connection.pragma_update(None, "secure_delete", "on")?;
+    set_erasing(&connection, false)?;
     migrate::migrate(&mut connection, version)?;
     if version == 0 {
         checkpoint(&connection)?;
@@ -180,13 +361,43 @@ fn open_writer(file: &Path, durability: Durability) -> Result<Connection> {
     Ok(connection)
 }
 
-fn open_reader(file: &Path) -> Result<SqliteReader> {
+fn set_durability(connection: &Connection, durability: Durability) -> Result<()> {
+    // Normal syncs at checkpoints only: what is not synced yet lies in the kernel's hands, and the file is whole at any moment.
+    let synchronous = match durability {
+        Durability::Full => "full",
+        Durability::Process => "normal",
+    };
+    connection.pragma_update(None, "synchronous", synchronous)?;
+    Ok(())
+}
+
+/// Whether pages that become free are overwritten, so that what is taken back is gone from the file. Bytes that become free within a page
+/// always are. Blocks and the journal, which hold nothing of what was said, need it not.
+fn set_erasing(connection: &Connection, erases: bool) -> Result<()> {
+    let secure_delete = if erases { "on" } else { "fast" };
+    connection.pragma_update(None, "secure_delete", secure_delete)?;
+    Ok(())
+}
+
+/// A connection that only moves pages from the write-ahead log into the file.
+fn open_checkpointer(file: &Path, durability: Durability) -> Result<Connection> {
+    let connection = Connection::open_with_flags(
+        file,
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    configure(&connection, READER_CACHE_BYTES_MAX)?;
+    set_durability(&connection, durability)?;
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    Ok(connection)
+}
+
+fn open_reader(file: &Path) -> Result<Connection> {
     let connection = Connection::open_with_flags(
         file,
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
     )?;
     configure(&connection, READER_CACHE_BYTES_MAX)?;
-    Ok(SqliteReader::new(connection))
+    Ok(connection)
 }
 
 /// What writer and readers have in common.
@@ -196,6 +407,8 @@ fn configure(connection: &Connection, cache_bytes_max: usize) -> Result<()> {
     // A negative size is in KiB, a positive one in pages.
     connection.pragma_update(None, "cache_size", -int(cache_bytes_max as u64 / 1024))?;
     connection.pragma_update(None, "mmap_size", 0)?;
+    // Plans do not depend on what is bound, so no statement is prepared again for another value.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "temp_store", "memory")?;
     Ok(())
 }

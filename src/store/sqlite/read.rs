@@ -1,5 +1,7 @@
-//! Snapshots: rows of the file as they were at one commit.
+//! Snapshots: rows as they were at one commit, out of the file and the tail.
 
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -15,7 +17,12 @@ use crate::domain::member::Member;
 use crate::domain::message::{Dialect, Message, MessageKind};
 use crate::domain::service::{AgentLoad, Assignment};
 use crate::domain::token::{Token, TokenHash};
-use crate::store::sqlite::int;
+use crate::store::sqlite::block::{Entry, Kind};
+use crate::store::sqlite::keys::anywhere;
+use crate::store::sqlite::run::{self, RunState};
+use crate::store::sqlite::tail::View;
+use crate::store::sqlite::varint::damaged;
+use crate::store::sqlite::{Shared, int};
 use crate::store::{Counters, Order, Reader, Result, Snapshot, StoreError};
 
 const COMMIT: &str = "SELECT commit_number FROM meta WHERE id = 1";
@@ -34,16 +41,19 @@ const TOKENS: &str = "SELECT hash, account, used_at FROM token WHERE account = ?
 
 const SINGLE: &str = "SELECT id FROM conversation WHERE low = ?1 AND high = ?2 AND events = ?3";
 const CONVERSATION: &str = "
-    SELECT c.id, c.created_at, c.low, c.high, c.owner, c.name, c.image, c.description, c.jim_name, c.member_count, c.next_slot,
-        m.position, m.id, m.at, c.events
-    FROM conversation c LEFT JOIN message m
-        ON m.conversation = c.id AND m.position = (SELECT max(position) FROM message WHERE conversation = c.id)
-    WHERE c.id = ?1";
+    SELECT id, created_at, low, high, owner, name, image, description, jim_name, member_count, next_slot,
+        head_position, head_id, head_at, events
+    FROM conversation WHERE id = ?1";
 
 const MEMBER: &str = "
     SELECT conversation, account, slot, joined_at, joined_after, left_after, alias, read, sent, sent_read,
         acknowledged, holes, hidden_at, pinned
     FROM member WHERE account = ?2 AND conversation = ?1";
+/// All of them, for a check.
+pub(super) const ALL_MEMBERS: &str = "
+    SELECT conversation, account, slot, joined_at, joined_after, left_after, alias, read, sent, sent_read,
+        acknowledged, holes, hidden_at, pinned
+    FROM member";
 const MEMBERS: &str = "
     SELECT conversation, account, slot, joined_at, joined_after, left_after, alias, read, sent, sent_read,
         acknowledged, holes, hidden_at, pinned
@@ -53,27 +63,11 @@ const MEMBERSHIPS: &str = "
         acknowledged, holes, hidden_at, pinned
     FROM member WHERE account = ?1 ORDER BY conversation";
 
-const MESSAGES_OLDEST_FIRST: &str = "
-    SELECT id, conversation, position, sender, at, kind, body, origin, client_id, attributes, recalled
-    FROM message WHERE conversation = ?1 AND position BETWEEN ?2 AND ?3 ORDER BY position LIMIT ?4";
-const MESSAGES_NEWEST_FIRST: &str = "
-    SELECT id, conversation, position, sender, at, kind, body, origin, client_id, attributes, recalled
-    FROM message WHERE conversation = ?1 AND position BETWEEN ?2 AND ?3 ORDER BY position DESC LIMIT ?4";
-const MESSAGES_FROM_OTHERS: &str = "
-    SELECT id, conversation, position, sender, at, kind, body, origin, client_id, attributes, recalled
-    FROM message WHERE conversation = ?1 AND position BETWEEN ?2 AND ?3 AND sender <> ?5 ORDER BY position LIMIT ?4";
-const COUNT_SENT: &str = "
-    SELECT count(*) FROM message WHERE conversation = ?1 AND position BETWEEN ?2 AND ?3 AND sender = ?4";
-const MESSAGE_NAMED: &str = "
-    SELECT id, conversation, position, sender, at, kind, body, origin, client_id, attributes, recalled
-    FROM message WHERE sender = ?1 AND conversation = ?2 AND origin = ?3 AND client_id = ?4";
-
 const MESSAGE: &str = "
     SELECT id, conversation, position, sender, at, kind, body, origin, client_id, attributes, recalled
     FROM message WHERE id = ?1";
-const NEWEST_MESSAGE_NAMED: &str = "
-    SELECT id, conversation, position, sender, at, kind, body, origin, client_id, attributes, recalled
-    FROM message WHERE id = (SELECT max(id) FROM message WHERE sender = ?1 AND origin = ?2 AND client_id = ?3)";
+/// Most entries that are looked at in one step for messages from others.
+const OTHERS_ENTRIES_MAX: usize = 4_096;
 
 const JIM_GROUP: &str = "SELECT id FROM conversation WHERE jim_name = ?1";
 const AGENTS: &str =
@@ -84,7 +78,7 @@ const AGENT_LAST: &str = "SELECT max(at) FROM assignment WHERE agent = ?1";
 
 /// Every statement here, for the test that none of them scans a table.
 #[cfg(test)]
-pub(super) const STATEMENTS: [&str; 26] = [
+pub(super) const STATEMENTS: [&str; 20] = [
     COMMIT,
     ACCOUNT_MAX,
     CONVERSATION_MAX,
@@ -99,13 +93,7 @@ pub(super) const STATEMENTS: [&str; 26] = [
     MEMBER,
     MEMBERS,
     MEMBERSHIPS,
-    MESSAGES_OLDEST_FIRST,
-    MESSAGES_NEWEST_FIRST,
-    MESSAGES_FROM_OTHERS,
-    COUNT_SENT,
-    MESSAGE_NAMED,
     MESSAGE,
-    NEWEST_MESSAGE_NAMED,
     JIM_GROUP,
     AGENTS,
     ASSIGNMENTS,
@@ -113,26 +101,32 @@ pub(super) const STATEMENTS: [&str; 26] = [
     AGENT_LAST,
 ];
 
-/// Reads the file through a connection of its own.
+/// Reads the file through a connection of its own, and the tail.
 pub(super) struct SqliteReader {
     connection: Connection,
+    shared: Arc<Shared>,
 }
 
 impl SqliteReader {
-    /// A reader over `connection`.
-    pub(super) fn new(connection: Connection) -> SqliteReader {
-        SqliteReader { connection }
+    /// A reader over `connection` and the tail of its store.
+    pub(super) fn new(connection: Connection, shared: Arc<Shared>) -> SqliteReader {
+        SqliteReader { connection, shared }
     }
 }
 
 impl Reader for SqliteReader {
     fn snapshot(&mut self, read: &mut dyn FnMut(&dyn Snapshot) -> Result<()>) -> Result<()> {
-        let transaction = self.connection.transaction()?;
-        // The first statement fixes what the transaction sees.
-        let commit = newest_commit(&transaction)?;
+        let _passed = self.shared.gate.read();
+        let (view, transaction) = self.shared.tail.view(|| {
+            let transaction = self.connection.transaction()?;
+            // The first statement fixes what the transaction sees.
+            let commit = newest_commit(&transaction)?;
+            Ok((commit.0, transaction))
+        })?;
         read(&SqliteSnapshot {
             connection: &transaction,
-            commit,
+            view,
+            lists: OnceCell::new(),
         })
     }
 }
@@ -161,7 +155,9 @@ pub(super) fn newest_commit(connection: &Connection) -> Result<CommitNumber> {
 
 struct SqliteSnapshot<'a> {
     connection: &'a Connection,
-    commit: CommitNumber,
+    view: View,
+    /// The live runs of lists, from the newest on, once they were looked at.
+    lists: OnceCell<Vec<u64>>,
 }
 
 impl SqliteSnapshot<'_> {
@@ -193,11 +189,120 @@ impl SqliteSnapshot<'_> {
         let rows = statement.query_map(params, read)?;
         Ok(rows.collect::<rusqlite::Result<Vec<T>>>()?)
     }
+
+    fn runs(&self, kind: Kind) -> Result<Vec<u64>> {
+        let runs = run::runs(self.connection, RunState::Live, kind)?;
+        Ok(runs.iter().map(|run| run.id).collect())
+    }
+
+    fn lists(&self) -> Result<&[u64]> {
+        match self.lists.get() {
+            Some(lists) => Ok(lists),
+            None => {
+                let lists = self.runs(Kind::Lists)?;
+                Ok(self.lists.get_or_init(|| lists))
+            }
+        }
+    }
+
+    /// The entries of a conversation at `positions`, the newest `rows_max`, from the newest on.
+    fn entries(
+        &self,
+        conversation: ConversationId,
+        positions: RangeInclusive<u64>,
+        rows_max: usize,
+    ) -> Result<Vec<Entry>> {
+        let (low, high) = (*positions.start().max(&1), *positions.end());
+        let mut entries = Vec::new();
+        if low > high || rows_max == 0 {
+            return Ok(entries);
+        }
+        self.view
+            .entries(conversation, low..=high, rows_max, &mut entries)?;
+        // Each run is older than the one before. Positions have no gaps, so what is found ends the search.
+        let is_whole = |entries: &[Entry]| {
+            let is_lowest = entries.last().is_some_and(|oldest| oldest.place <= low);
+            is_lowest || entries.len() >= rows_max
+        };
+        if is_whole(&entries) {
+            return Ok(entries);
+        }
+        for run in self.lists()? {
+            let high = entries.last().map_or(high, |oldest| oldest.place - 1);
+            let list = conversation.0;
+            run::newest_first(
+                self.connection,
+                *run,
+                list,
+                low..=high,
+                rows_max,
+                &mut entries,
+            )?;
+            if is_whole(&entries) {
+                break;
+            }
+        }
+        Ok(entries)
+    }
+
+    /// The same, but the oldest `rows_max`, from the oldest on.
+    fn oldest_entries(
+        &self,
+        conversation: ConversationId,
+        positions: RangeInclusive<u64>,
+        rows_max: usize,
+    ) -> Result<Vec<Entry>> {
+        let low = *positions.start().max(&1);
+        // Positions have no gaps.
+        let last = low.saturating_add(rows_max as u64).saturating_sub(1);
+        let high = last.min(*positions.end());
+        let mut entries = self.entries(conversation, low..=high, rows_max)?;
+        entries.reverse();
+        Ok(entries)
+    }
+
+    /// The messages of `entries`.
+    fn rows<'e>(&self, entries: impl Iterator<Item = &'e Entry>) -> Result<Vec<Arc<Message>>> {
+        let mut find = self.connection.prepare_cached(MESSAGE)?;
+        let mut messages = Vec::with_capacity(entries.size_hint().0);
+        for entry in entries {
+            let found = find.query_row([int(entry.message)], message).optional()?;
+            messages.push(
+                found.ok_or_else(|| damaged("a list names a message that is not in the log"))?,
+            );
+        }
+        Ok(messages)
+    }
+
+    /// The newest message under the keys of `range` that is as wanted.
+    fn keyed(
+        &self,
+        range: RangeInclusive<u64>,
+        is_wanted: impl Fn(&Message) -> bool,
+    ) -> Result<Option<Arc<Message>>> {
+        let mut candidates = Vec::new();
+        self.view.keyed(range.clone(), &mut candidates)?;
+        let mut runs = self.runs(Kind::Keys)?.into_iter();
+        loop {
+            candidates.sort_unstable();
+            while let Some(candidate) = candidates.pop() {
+                // The tail may be ahead of the snapshot.
+                let found = self.message(MessageId(candidate))?;
+                if let Some(found) = found.filter(|found| is_wanted(found)) {
+                    return Ok(Some(found));
+                }
+            }
+            match runs.next() {
+                Some(run) => run::keyed(self.connection, run, range.clone(), &mut candidates)?,
+                None => return Ok(None),
+            }
+        }
+    }
 }
 
 impl Snapshot for SqliteSnapshot<'_> {
     fn commit(&self) -> Result<CommitNumber> {
-        Ok(self.commit)
+        Ok(CommitNumber(self.view.commit()))
     }
 
     fn account(&self, id: AccountId) -> Result<Option<Arc<Account>>> {
@@ -225,19 +330,40 @@ impl Snapshot for SqliteSnapshot<'_> {
     }
 
     fn conversation(&self, id: ConversationId) -> Result<Option<Conversation>> {
-        self.one(CONVERSATION, [int(id.0)], conversation)
+        let Some(mut found) = self.one(CONVERSATION, [int(id.0)], conversation)? else {
+            return Ok(None);
+        };
+        if let Some(head) = self.view.head(id)? {
+            found.head = head;
+        }
+        Ok(Some(found))
     }
 
     fn member(&self, conversation: ConversationId, account: AccountId) -> Result<Option<Member>> {
-        self.one(MEMBER, [int(conversation.0), int(account.0)], member)
+        match self.view.member(conversation, account)? {
+            None => self.one(MEMBER, [int(conversation.0), int(account.0)], member),
+            newer => Ok(newer),
+        }
     }
 
     fn members(&self, conversation: ConversationId) -> Result<Vec<Member>> {
-        self.all(MEMBERS, [int(conversation.0)], member)
+        let folded = self.all(MEMBERS, [int(conversation.0)], member)?;
+        let folded = folded.into_iter().map(|member| (member.account, member));
+        let mut members: BTreeMap<AccountId, Member> = folded.collect();
+        self.view.members(conversation, &mut members)?;
+        let mut members: Vec<Member> = members.into_values().collect();
+        members.sort_unstable_by_key(|member| member.slot);
+        Ok(members)
     }
 
     fn memberships(&self, account: AccountId) -> Result<Vec<Member>> {
-        self.all(MEMBERSHIPS, [int(account.0)], member)
+        let folded = self.all(MEMBERSHIPS, [int(account.0)], member)?;
+        let folded = folded
+            .into_iter()
+            .map(|member| (member.conversation, member));
+        let mut memberships: BTreeMap<ConversationId, Member> = folded.collect();
+        self.view.memberships(account, &mut memberships)?;
+        Ok(memberships.into_values().collect())
     }
 
     fn messages(
@@ -247,20 +373,24 @@ impl Snapshot for SqliteSnapshot<'_> {
         order: Order,
         rows_max: usize,
     ) -> Result<Vec<Arc<Message>>> {
-        let sql = match order {
-            Order::OldestFirst => MESSAGES_OLDEST_FIRST,
-            Order::NewestFirst => MESSAGES_NEWEST_FIRST,
+        let entries = match order {
+            Order::OldestFirst => self.oldest_entries(conversation, positions, rows_max)?,
+            Order::NewestFirst => self.entries(conversation, positions, rows_max)?,
         };
-        self.all(
-            sql,
-            [
-                int(conversation.0),
-                int(*positions.start()),
-                int(*positions.end()),
-                int(rows_max as u64),
-            ],
-            message,
-        )
+        self.rows(entries.iter())
+    }
+
+    fn message_ids(
+        &self,
+        conversation: ConversationId,
+        positions: RangeInclusive<u64>,
+        rows_max: usize,
+    ) -> Result<Vec<MessageId>> {
+        let entries = self.entries(conversation, positions, rows_max)?;
+        Ok(entries
+            .iter()
+            .map(|entry| MessageId(entry.message))
+            .collect())
     }
 
     fn messages_from_others(
@@ -270,14 +400,22 @@ impl Snapshot for SqliteSnapshot<'_> {
         positions: RangeInclusive<u64>,
         rows_max: usize,
     ) -> Result<Vec<Arc<Message>>> {
-        let range = [
-            int(conversation.0),
-            int(*positions.start()),
-            int(*positions.end()),
-            int(rows_max as u64),
-            int(account.0),
-        ];
-        self.all(MESSAGES_FROM_OTHERS, range, message)
+        let (mut low, high) = positions.into_inner();
+        let mut found: Vec<Entry> = Vec::new();
+        // Few of them are its own, as a rule; else more are looked at each time.
+        let mut count = rows_max.clamp(32, OTHERS_ENTRIES_MAX);
+        while found.len() < rows_max && low <= high {
+            let entries = self.oldest_entries(conversation, low..=high, count)?;
+            let Some(last) = entries.last() else { break };
+            low = last.place + 1;
+            let others = entries.iter().filter(|entry| entry.sender != account.0);
+            found.extend(others.take(rows_max - found.len()));
+            if entries.len() < count {
+                break;
+            }
+            count = (2 * count).min(OTHERS_ENTRIES_MAX);
+        }
+        self.rows(found.iter())
     }
 
     fn count_sent(
@@ -286,14 +424,9 @@ impl Snapshot for SqliteSnapshot<'_> {
         account: AccountId,
         positions: RangeInclusive<u64>,
     ) -> Result<u64> {
-        let range = [
-            int(conversation.0),
-            int(*positions.start()),
-            int(*positions.end()),
-            int(account.0),
-        ];
-        let count = self.one(COUNT_SENT, range, |row| number(row, 0))?;
-        Ok(count.unwrap_or(0))
+        let entries = self.entries(conversation, positions, usize::MAX)?;
+        let own = entries.iter().filter(|entry| entry.sender == account.0);
+        Ok(own.count() as u64)
     }
 
     fn message_named(
@@ -303,11 +436,14 @@ impl Snapshot for SqliteSnapshot<'_> {
         origin: Dialect,
         client_id: &str,
     ) -> Result<Option<Arc<Message>>> {
-        self.one(
-            MESSAGE_NAMED,
-            params![int(sender.0), int(conversation.0), origin as u8, client_id],
-            message,
-        )
+        let secret = self.view.secret();
+        let key = secret.key(sender, conversation, origin, client_id);
+        self.keyed(key..=key, |message| {
+            message.conversation == conversation
+                && message.sender == sender
+                && message.origin == origin
+                && message.client_id.as_deref() == Some(client_id)
+        })
     }
 
     fn message(&self, id: MessageId) -> Result<Option<Arc<Message>>> {
@@ -320,8 +456,13 @@ impl Snapshot for SqliteSnapshot<'_> {
         origin: Dialect,
         client_id: &str,
     ) -> Result<Option<Arc<Message>>> {
-        let key = params![int(sender.0), origin as u8, client_id];
-        self.one(NEWEST_MESSAGE_NAMED, key, message)
+        let secret = self.view.secret();
+        let key = secret.key(sender, ConversationId(0), origin, client_id);
+        self.keyed(anywhere(key), |message| {
+            message.sender == sender
+                && message.origin == origin
+                && message.client_id.as_deref() == Some(client_id)
+        })
     }
 
     fn jim_group(&self, name: &str) -> Result<Option<ConversationId>> {
@@ -420,15 +561,15 @@ fn conversation(row: &Row<'_>) -> rusqlite::Result<Conversation> {
         })),
     };
     let created_at = TimeMs(row.get(1)?);
-    let head = match row.get::<_, Option<i64>>(11)? {
-        Some(position) => Head {
-            position: Position(position.cast_unsigned()),
-            message: MessageId(number(row, 12)?),
-            at: TimeMs(row.get(13)?),
-        },
-        None => Head {
+    let head = match number(row, 11)? {
+        0 => Head {
             at: created_at,
             ..Head::default()
+        },
+        position => Head {
+            position: Position(position),
+            message: MessageId(number(row, 12)?),
+            at: TimeMs(row.get(13)?),
         },
     };
     Ok(Conversation {
@@ -439,7 +580,8 @@ fn conversation(row: &Row<'_>) -> rusqlite::Result<Conversation> {
     })
 }
 
-fn member(row: &Row<'_>) -> rusqlite::Result<Member> {
+/// A row of the members' table.
+pub(super) fn member(row: &Row<'_>) -> rusqlite::Result<Member> {
     Ok(Member {
         conversation: ConversationId(number(row, 0)?),
         account: AccountId(number(row, 1)?),

@@ -112,7 +112,7 @@ fn an_interrupted_transaction_leaves_nothing() {
     let dir = directory();
     let mut store = open(dir.path());
     commit(&mut store, 1);
-    let connection = store.connection.as_mut().unwrap();
+    let connection = &mut store.open.as_mut().unwrap().connection;
     // Pages that do not fit into the cache go to the log before the commit.
     connection.pragma_update(None, "cache_size", 10).unwrap();
     let log = dir.path().join(format!("{FILE_NAME}-wal"));
@@ -304,7 +304,7 @@ fn settings_are_in_force() {
     for (durability, synchronous) in [(Durability::Process, 1), (Durability::Full, 2)] {
         let mut store = SqliteStore::new(dir.path(), durability);
         store.open().unwrap();
-        let connection = store.connection.as_ref().unwrap();
+        let connection = &store.open.as_ref().unwrap().connection;
         let number = |name: &str| {
             connection
                 .pragma_query_value(None, name, |row| row.get::<_, i64>(0))
@@ -316,10 +316,8 @@ fn settings_are_in_force() {
             number("cache_size"),
             -int(STORE_CACHE_BYTES_MAX as u64 / 1024)
         );
-        assert_eq!(
-            number("wal_autocheckpoint"),
-            int(WAL_CHECKPOINT_PAGES as u64)
-        );
+        assert_eq!(number("wal_autocheckpoint"), 0);
+        assert_eq!(number("secure_delete"), 2, "fast");
         assert_eq!(number("journal_size_limit"), int(WAL_BYTES_MAX as u64));
         assert_eq!(number("busy_timeout"), int(STORE_BUSY_MS_MAX));
         let journal: String = connection
@@ -333,8 +331,15 @@ fn settings_are_in_force() {
 fn no_statement_scans_a_table() {
     let dir = directory();
     let store = open(dir.path());
-    let connection = store.connection.as_ref().unwrap();
-    for sql in read::STATEMENTS.into_iter().chain(write::STATEMENTS) {
+    let connection = &store.open.as_ref().unwrap().connection;
+    let statements = read::STATEMENTS
+        .into_iter()
+        .chain(write::STATEMENTS)
+        .chain(run::STATEMENTS)
+        .chain(fold::STATEMENTS)
+        .chain(upkeep::STATEMENTS)
+        .chain(recover::STATEMENTS);
+    for sql in statements {
         let mut statement = connection
             .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
             .unwrap();

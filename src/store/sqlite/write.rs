@@ -1,6 +1,9 @@
 //! One commit: effects into rows, in one transaction.
+//!
+//! Messages are appended to the log, and members' rows to the journal; both also go to the tail, which answers for them until they are
+//! folded. Everything else is written where it belongs.
 
-use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use rusqlite::{CachedStatement, Connection, Transaction, params};
 
 use crate::domain::account::{Account, ServiceRole};
 use crate::domain::command::Effect;
@@ -10,7 +13,11 @@ use crate::domain::member::Member;
 use crate::domain::message::Message;
 use crate::domain::service::Assignment;
 use crate::domain::token::{Token, TokenHash};
+use crate::store::sqlite::block::Entry;
 use crate::store::sqlite::int;
+use crate::store::sqlite::journal;
+use crate::store::sqlite::keys::Secret;
+use crate::store::sqlite::tail::{Appended, RowAt};
 use crate::store::{Result, StoreError};
 
 const ADVANCE: &str = "UPDATE meta SET commit_number = ?1 WHERE id = 1 AND commit_number = ?1 - 1";
@@ -34,20 +41,26 @@ const PUT_GROUP: &str = "
     ON CONFLICT (id) DO UPDATE SET owner = excluded.owner, name = excluded.name, image = excluded.image, description = excluded.description,
         jim_name = excluded.jim_name, member_count = excluded.member_count, next_slot = excluded.next_slot";
 
+const CHANGE_MEMBER: &str = "
+    UPDATE member SET slot = ?3, joined_at = ?4, joined_after = ?5, left_after = ?6, alias = ?7, read = ?8, sent = ?9, sent_read = ?10,
+        acknowledged = ?11, holes = ?12, hidden_at = ?13, pinned = ?14
+    WHERE account = ?1 AND conversation = ?2";
+
 const PUT_MEMBER: &str = "
     INSERT INTO member (account, conversation, slot, joined_at, joined_after, left_after, alias, read, sent, sent_read,
         acknowledged, holes, hidden_at, pinned)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
-    ON CONFLICT (account, conversation) DO UPDATE SET slot = excluded.slot, joined_at = excluded.joined_at,
-        joined_after = excluded.joined_after, left_after = excluded.left_after, alias = excluded.alias, read = excluded.read,
-        sent = excluded.sent, sent_read = excluded.sent_read, acknowledged = excluded.acknowledged, holes = excluded.holes,
-        hidden_at = excluded.hidden_at, pinned = excluded.pinned";
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
 
-// A message that is there already keeps its place, its key and who said it when; none of the indexes is touched.
 const PUT_MESSAGE: &str = "
     INSERT INTO message (id, conversation, position, sender, at, kind, body, origin, client_id, attributes, recalled)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
-    ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, body = excluded.body, attributes = excluded.attributes, recalled = excluded.recalled";
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+
+// A message that is there already keeps its place, its key and who said it when.
+const CHANGE_MESSAGE: &str = "
+    UPDATE message SET kind = ?2, body = ?3, attributes = ?4, recalled = ?5 WHERE id = ?1";
+
+const PUT_JOURNAL: &str =
+    "INSERT INTO journal (commit_number, last_message, members) VALUES (?1, ?2, ?3)";
 
 const PUT_ASSIGNMENT: &str = "
     INSERT INTO assignment (visitor, agent, at) VALUES (?1, ?2, ?3) ON CONFLICT (visitor, agent) DO UPDATE SET at = excluded.at";
@@ -56,44 +69,36 @@ const RESERVE_ID: &str = "UPDATE meta SET reserved_id = max(reserved_id, ?1) WHE
 
 /// Every statement here, for the test that none of them scans a table.
 #[cfg(test)]
-pub(super) const STATEMENTS: [&str; 10] = [
+pub(super) const STATEMENTS: [&str; 13] = [
     ADVANCE,
     PUT_ACCOUNT,
     PUT_TOKEN,
     END_TOKEN,
     PUT_SINGLE,
     PUT_GROUP,
+    CHANGE_MEMBER,
     PUT_MEMBER,
     PUT_MESSAGE,
+    CHANGE_MESSAGE,
+    PUT_JOURNAL,
     PUT_ASSIGNMENT,
     RESERVE_ID,
 ];
 
-/// Stores `effects` as commit `number`, all or none.
-pub(super) fn commit(
-    connection: &mut Connection,
-    number: CommitNumber,
-    effects: &[Effect],
-) -> Result<()> {
-    let batch = Batch::new(effects);
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    if transaction
-        .prepare_cached(ADVANCE)?
-        .execute([int(number.0)])?
-        != 1
-    {
-        return Err(StoreError(format!(
-            "commit {number} does not follow the last one"
-        )));
-    }
-    batch.write(&transaction)?;
-    transaction.commit()?;
-    Ok(())
+/// What a commit adds to the tail. It is kept from one commit to the next for its memory.
+#[derive(Debug, Default)]
+pub(super) struct Additions {
+    /// New messages in the order of their ids.
+    pub(super) messages: Vec<Appended>,
+    /// Members' rows.
+    pub(super) rows: Vec<u8>,
+    /// Where these begin.
+    pub(super) rows_at: Vec<RowAt>,
 }
 
 /// The rows of a batch of effects, each once as it stands in the end, sorted by their keys.
 #[derive(Default)]
-struct Batch<'a> {
+pub(super) struct Batch<'a> {
     accounts: Vec<&'a Account>,
     tokens: Vec<(TokenHash, Option<&'a Token>)>,
     conversations: Vec<&'a Conversation>,
@@ -104,7 +109,8 @@ struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
-    fn new(effects: &'a [Effect]) -> Batch<'a> {
+    /// The rows of `effects`.
+    pub(super) fn new(effects: &'a [Effect]) -> Batch<'a> {
         let mut batch = Batch::default();
         for effect in effects {
             match effect {
@@ -129,31 +135,89 @@ impl<'a> Batch<'a> {
         batch
     }
 
-    fn write(&self, transaction: &Transaction<'_>) -> Result<()> {
-        self.accounts
-            .iter()
-            .try_for_each(|account| put_account(transaction, account))?;
-        self.tokens
-            .iter()
-            .try_for_each(|(hash, token)| put_token(transaction, *hash, *token))?;
-        self.conversations
-            .iter()
-            .try_for_each(|conversation| put_conversation(transaction, conversation))?;
-        self.members
-            .iter()
-            .try_for_each(|member| put_member(transaction, member))?;
+    /// Whether it changes messages in a log whose newest is `newest`.
+    pub(super) fn has_changes(&self, newest: MessageId) -> bool {
         self.messages
-            .iter()
-            .try_for_each(|message| put_message(transaction, message))?;
-        self.assignments
-            .iter()
-            .try_for_each(|assignment| put_assignment(transaction, assignment))?;
+            .first()
+            .is_some_and(|first| first.id <= newest)
+    }
+
+    /// Stores the rows as commit `number` in a log whose newest message is `newest`. What the tail is to get replaces what is in
+    /// `additions`.
+    ///
+    /// # Errors
+    /// When a row cannot be written, `number` does not follow, or a message is changed that is not there.
+    pub(super) fn write(
+        &self,
+        transaction: &Transaction<'_>,
+        number: CommitNumber,
+        newest: MessageId,
+        secret: &Secret,
+        additions: &mut Additions,
+    ) -> Result<()> {
+        let mut advance = transaction.prepare_cached(ADVANCE)?;
+        if advance.execute([int(number.0)])? != 1 {
+            return Err(StoreError(format!(
+                "commit {number} does not follow the last one"
+            )));
+        }
+        for account in &self.accounts {
+            put_account(transaction, account)?;
+        }
+        for (hash, token) in &self.tokens {
+            put_token(transaction, *hash, *token)?;
+        }
+        for conversation in &self.conversations {
+            put_conversation(transaction, conversation)?;
+        }
+        for assignment in &self.assignments {
+            put_assignment(transaction, assignment)?;
+        }
         if let Some(id) = self.reserved_id {
-            transaction
-                .prepare_cached(RESERVE_ID)?
-                .execute([int(id.0)])?;
+            let mut reserve = transaction.prepare_cached(RESERVE_ID)?;
+            reserve.execute([int(id.0)])?;
+        }
+        let after = self
+            .messages
+            .partition_point(|message| message.id <= newest);
+        let (changed, new) = self.messages.split_at(after);
+        for message in changed {
+            change_message(transaction, message)?;
+        }
+        self.append(new, secret, additions);
+        put_messages(transaction, new)?;
+        if !(additions.messages.is_empty() && additions.rows.is_empty()) {
+            let newest = new.last().map_or(newest, |last| last.id);
+            let mut put = transaction.prepare_cached(PUT_JOURNAL)?;
+            put.execute(params![int(number.0), int(newest.0), additions.rows])?;
         }
         Ok(())
+    }
+
+    fn append(&self, new: &[&Message], secret: &Secret, additions: &mut Additions) {
+        additions.messages.clear();
+        additions
+            .messages
+            .extend(new.iter().map(|message| Appended {
+                entry: Entry {
+                    list: message.conversation.0,
+                    place: message.position.0,
+                    message: message.id.0,
+                    sender: message.sender.0,
+                },
+                at: message.at,
+                key: secret.key_of(message),
+            }));
+        additions.rows.clear();
+        additions.rows_at.clear();
+        for member in &self.members {
+            additions.rows_at.push(RowAt {
+                account: member.account,
+                conversation: member.conversation,
+                offset: additions.rows.len(),
+            });
+            journal::put_member(&mut additions.rows, member);
+        }
     }
 }
 
@@ -226,46 +290,87 @@ fn put_conversation(transaction: &Transaction<'_>, conversation: &Conversation) 
     Ok(())
 }
 
-fn put_member(transaction: &Transaction<'_>, member: &Member) -> Result<()> {
-    let ranges = member.holes.ranges();
-    let holes: Option<Vec<u8>> = (!ranges.is_empty()).then(|| {
-        let numbers = ranges.iter().flat_map(|(from, to)| [from, to]);
-        numbers.flat_map(|number| number.to_le_bytes()).collect()
-    });
-    transaction.prepare_cached(PUT_MEMBER)?.execute(params![
-        int(member.account.0),
-        int(member.conversation.0),
-        member.slot.0,
-        member.joined_at.0,
-        int(member.joined_after.0),
-        member.left_after.map(|position| int(position.0)),
-        &*member.alias,
-        int(member.read.0),
-        int(member.sent),
-        int(member.sent_read),
-        int(member.acknowledged.0),
-        holes,
-        member.hidden_at.map(|position| int(position.0)),
-        member.pinned,
-    ])?;
+/// Writes members' rows where they belong.
+pub(super) struct MemberPut<'a> {
+    change: CachedStatement<'a>,
+    put: CachedStatement<'a>,
+}
+
+impl MemberPut<'_> {
+    /// Prepares for several.
+    pub(super) fn prepare(connection: &Connection) -> Result<MemberPut<'_>> {
+        Ok(MemberPut {
+            change: connection.prepare_cached(CHANGE_MEMBER)?,
+            put: connection.prepare_cached(PUT_MEMBER)?,
+        })
+    }
+
+    /// Writes a row, which as a rule is there.
+    pub(super) fn put(&mut self, member: &Member) -> Result<()> {
+        let ranges = member.holes.ranges();
+        let holes: Option<Vec<u8>> = (!ranges.is_empty()).then(|| {
+            let numbers = ranges.iter().flat_map(|(from, to)| [from, to]);
+            numbers.flat_map(|number| number.to_le_bytes()).collect()
+        });
+        let row = params![
+            int(member.account.0),
+            int(member.conversation.0),
+            member.slot.0,
+            member.joined_at.0,
+            int(member.joined_after.0),
+            member.left_after.map(|position| int(position.0)),
+            &*member.alias,
+            int(member.read.0),
+            int(member.sent),
+            int(member.sent_read),
+            int(member.acknowledged.0),
+            holes,
+            member.hidden_at.map(|position| int(position.0)),
+            member.pinned,
+        ];
+        if self.change.execute(row)? == 0 {
+            self.put.execute(row)?;
+        }
+        Ok(())
+    }
+}
+
+fn put_messages(transaction: &Transaction<'_>, messages: &[&Message]) -> Result<()> {
+    let mut put = transaction.prepare_cached(PUT_MESSAGE)?;
+    for message in messages {
+        put.execute(params![
+            int(message.id.0),
+            int(message.conversation.0),
+            int(message.position.0),
+            int(message.sender.0),
+            message.at.0,
+            message.kind.code(),
+            &*message.body,
+            message.origin as u8,
+            message.client_id.as_deref(),
+            message.attributes.as_deref(),
+            message.recalled,
+        ])?;
+    }
     Ok(())
 }
 
-fn put_message(transaction: &Transaction<'_>, message: &Message) -> Result<()> {
-    transaction.prepare_cached(PUT_MESSAGE)?.execute(params![
+fn change_message(transaction: &Transaction<'_>, message: &Message) -> Result<()> {
+    let mut change = transaction.prepare_cached(CHANGE_MESSAGE)?;
+    let changed = change.execute(params![
         int(message.id.0),
-        int(message.conversation.0),
-        int(message.position.0),
-        int(message.sender.0),
-        message.at.0,
         message.kind.code(),
         &*message.body,
-        message.origin as u8,
-        message.client_id.as_deref(),
         message.attributes.as_deref(),
         message.recalled,
     ])?;
-    Ok(())
+    match changed {
+        1 => Ok(()),
+        _ => Err(StoreError(format!(
+            "message {} is neither new nor in the log",
+            message.id
+        ))),
+    }
 }
 
 fn put_assignment(transaction: &Transaction<'_>, assignment: &Assignment) -> Result<()> {

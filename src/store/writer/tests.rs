@@ -617,3 +617,32 @@ fn marks_mean_the_same_in_either_order() {
         world.check_queries();
     }
 }
+
+#[test]
+fn a_new_client_id_needs_no_reading() {
+    let mut world = World::with_default_cache();
+    world.run(group("a", &["b"])).unwrap();
+    let named = |client_id| match send(3, Peer::Conversation(ConversationId(1)), "x") {
+        Command::Send(send) => Command::Send(Send {
+            client_id: Some(Arc::from(client_id)),
+            ..send
+        }),
+        other => other,
+    };
+    world.run(named("1")).unwrap();
+    let first = world.submit(1, named("2"));
+    assert_eq!(world.writer.parked(), 0);
+    assert_eq!(numbers(&mut world), [first]);
+    // In another conversation the id may be new, but the store does not know for certain.
+    world.run(group("a", &["b"])).unwrap();
+    let elsewhere = match named("2") {
+        Command::Send(send) => Command::Send(Send {
+            to: Peer::Conversation(ConversationId(2)),
+            ..send
+        }),
+        other => other,
+    };
+    world.submit(1, elsewhere);
+    assert_eq!(world.writer.parked(), 1);
+    world.settle();
+}

@@ -48,7 +48,9 @@ fn copies_made_under_writes_hold_all_that_was_acknowledged_before_and_nothing_od
     });
     let total = sent.load(SeqCst);
     for (round, least) in acknowledged.into_iter().enumerate() {
-        let copied = texts(&dir.path().join(round.to_string()), "sunsanniang");
+        let copy = dir.path().join(round.to_string());
+        lines("check", &copy, &[]);
+        let copied = texts(&copy, "sunsanniang");
         assert!((least..=total).contains(&copied.len()));
         assert!(
             copied

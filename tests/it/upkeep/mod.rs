@@ -1,13 +1,15 @@
 //! Subcommands on a data directory: what they do, beside a running server too, and what they refuse.
 
 mod backup;
+mod check;
 mod export;
 
-use crate::harness::{Exit, exit_of};
+use crate::harness::{Exit, Server, exit_of};
 use rusqlite::Connection;
 use serde_json::Value;
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
+use std::process::Command;
 use tempfile::TempDir;
 
 /// Runs a subcommand on the directory `data`.
@@ -49,9 +51,10 @@ fn texts(data: &Path, account: &str) -> Vec<String> {
 }
 
 /// Every task with what it needs, its files in `dir`.
-fn all(dir: &Path) -> [(&'static str, Vec<String>); 2] {
+fn all(dir: &Path) -> [(&'static str, Vec<String>); 3] {
     let copy = dir.join("copy").display().to_string();
     [
+        ("check", vec![]),
         ("backup", vec!["--to".to_owned(), copy]),
         ("export", vec!["--account".to_owned(), "a".to_owned()]),
     ]
@@ -83,6 +86,7 @@ fn wrong_usage_is_named_with_exit_code_2() {
     for (args, named) in [
         (&["backup"][..], "--to"),
         (&["export"], "--account"),
+        (&["check", "--data"], "--data"),
         (&["export", "--account"], "--account"),
         (&["backup", "--too", "x"], "--to"),
         (&["backup", "--to", "x", "--shards", "1"], "--shards"),
@@ -112,4 +116,30 @@ fn a_file_of_a_newer_program_or_of_another_is_refused() {
     all_refuse(dir.path(), 1, "1000000");
     fs::write(&file, "this is not a database\n".repeat(1000)).expect("it can be written");
     all_refuse(dir.path(), 1, "imd.sqlite");
+}
+
+#[test]
+fn what_cannot_be_printed_is_a_failure_and_no_panic() {
+    let mut server = Server::durable(&[]);
+    server.buyer("a");
+    server.terminate();
+    let dir = TempDir::new().expect("a temporary directory");
+    let data = server.data().to_str().expect("a path in UTF-8");
+    let mut commands = vec![vec!["--help".to_owned()]];
+    for (task, rest) in all(dir.path()) {
+        let head = [task, "--data", data].map(str::to_owned);
+        commands.push([&head[..], &rest].concat());
+    }
+    for args in commands {
+        let full = File::options().write(true).open("/dev/full");
+        let output = Command::new(env!("CARGO_BIN_EXE_imd"))
+            .args(&args)
+            .stdout(full.expect("a device that takes nothing"))
+            .output()
+            .expect("the imd binary starts");
+        assert_eq!(output.status.code(), Some(1), "{args:?}");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
+        assert!(stderr.contains("standard output"), "{stderr}");
+    }
 }

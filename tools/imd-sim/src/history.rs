@@ -376,15 +376,6 @@ impl History {
         Ok(place)
     }
 
-    /// Whether an account is a member where that message was said.
-    pub fn is_member_where(&self, account: AccountId, number: u64) -> bool {
-        let talk = self
-            .place(number)
-            .and_then(|place| self.talks.get(&place.conversation));
-        let member = talk.and_then(|talk| talk.members.get(&account));
-        member.is_some_and(Member::is_active)
-    }
-
     /// The messages after commit `since` that are pushed to an account's sockets of a dialect, in their order.
     pub fn pushed_since(&self, account: AccountId, since: u64, dialect: Dialect) -> Vec<u64> {
         let first = self

@@ -8,13 +8,16 @@
 //! - nobody is shown what they may not see;
 //! - when everything has come to rest, each socket has been pushed what it had to be, and each dialect gives the same counts and lists.
 //!
+//! With [`world::Plan::is_on_disk`] the store is the one on disk, and it is killed between commits and in the middle of writing one.
+//!
 //! The server's code is that of production, from the bytes of a connection to the store's interface: `imd::runtime::shard::Shard` and
 //! `imd::runtime::writer::WriterThread`; only threads, sockets and clocks are replaced. A seed replays a failure exactly.
 //!
 //! Reading order: [`world`] (the steps), [`probe`] (what is looked at when all is at rest), [`clients`], [`history`] (the judge),
-//! [`server`], [`wire`], [`watched`], [`source`].
+//! [`server`], [`wire`], [`watched`], [`disk`], [`source`].
 
 pub mod clients;
+pub mod disk;
 pub mod history;
 pub mod probe;
 pub mod server;

@@ -29,16 +29,19 @@ struct Options {
     /// Go on after a failure, and print one line for each.
     #[arg(long)]
     all: bool,
+    /// Keep messages on disk, and kill the server between commits and in the middle of them.
+    #[arg(long)]
+    disk: bool,
     /// Print every step.
     #[arg(long)]
     trace: bool,
 }
 
 /// Runs a seed that fails once more, and prints the steps before its failure.
-fn print_last(seed: u64, steps: u32) {
+fn print_last(seed: u64, plan: &Plan) {
     let plan = Plan {
-        steps,
         trace: Trace::Last,
+        ..plan.clone()
     };
     if let Err(failure) = run(&Rig::default(), Source::seeded(seed), &plan) {
         failure.trace.iter().for_each(|line| println!("{line}"));
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
     };
     let plan = Plan {
         steps: options.steps,
+        is_on_disk: options.disk,
         trace: match options.trace {
             true => Trace::Print,
             false => Trace::None,
@@ -90,13 +94,14 @@ fn main() -> ExitCode {
     let failures = failures.into_inner();
     for (seed, failure) in &failures {
         if !options.all && !options.trace {
-            print_last(*seed, options.steps);
+            print_last(*seed, &plan);
         }
         println!("seed {seed}, step {}: {}", failure.step, failure.broken.0);
     }
     if let Some((seed, _)) = failures.first() {
+        let disk = if options.disk { " --disk" } else { "" };
         let steps = options.steps;
-        println!("replay one with --first {seed} --seeds 1 --steps {steps} --trace");
+        println!("replay one with --first {seed} --seeds 1 --steps {steps}{disk} --trace");
     }
     if !failures.is_empty() {
         return ExitCode::FAILURE;

@@ -3,9 +3,13 @@
 use std::sync::Arc;
 
 use imd::domain::command::Effect;
-use imd::domain::ids::CommitNumber;
+use imd::domain::ids::{AccountId, CommitNumber};
+use imd::domain::message::Dialect;
 use imd::store::{Counters, Reader, Result, Store, StoreError};
 use parking_lot::Mutex;
+
+use crate::disk::{Disk, Files};
+use crate::history::Broken;
 
 /// What the next commit comes to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,14 +21,25 @@ pub enum Fault {
     Refused,
     /// It is stored and said to have failed.
     Unsaid,
+    /// The process is killed while it writes: how much of 1,000 parts is written.
+    Killed(usize),
 }
 
 /// What the simulation and the writer share of a store.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Watch(Arc<Mutex<Watching>>);
 
-#[derive(Default)]
+/// What a kill has left.
+pub struct Remains {
+    /// The files.
+    pub files: Files,
+    /// The commit that was being written.
+    pub commit: (CommitNumber, Vec<Effect>),
+}
+
 struct Watching {
+    disk: Option<Disk>,
+    remains: Option<Remains>,
     fault: Fault,
     /// How many times it cannot be opened.
     closed: usize,
@@ -33,6 +48,37 @@ struct Watching {
 }
 
 impl Watch {
+    /// A watch over a store on `disk`, or in memory.
+    pub fn new(disk: Option<Disk>) -> Watch {
+        Watch(Arc::new(Mutex::new(Watching {
+            disk,
+            remains: None,
+            fault: Fault::None,
+            closed: 0,
+            stored: Vec::new(),
+        })))
+    }
+
+    /// Whether there was a kill.
+    pub fn has_remains(&self) -> bool {
+        self.0.lock().remains.is_some()
+    }
+
+    /// What the kill has left, if there was one.
+    pub fn take_remains(&self) -> Option<Remains> {
+        self.0.lock().remains.take()
+    }
+
+    /// Does something with the disk, if there is one.
+    pub fn with_disk<T>(&self, use_disk: impl FnOnce(&mut Disk) -> T) -> Option<T> {
+        self.0.lock().disk.as_mut().map(use_disk)
+    }
+
+    /// A commit was stored after all.
+    pub fn found(&self, commit: (CommitNumber, Vec<Effect>)) {
+        self.0.lock().stored.push(commit);
+    }
+
     /// Has the next commit fail, and after it the store not open for `closed` times.
     pub fn fail(&self, fault: Fault, closed: usize) {
         let mut watching = self.0.lock();
@@ -78,12 +124,27 @@ impl Store for Watched {
         if fault == Fault::Refused {
             return Err(StoreError("refused".to_owned()));
         }
+        if let (Fault::Killed(share), Some(disk)) = (fault, &watching.disk) {
+            let lost = |broken: Broken| StoreError(broken.0);
+            let before = disk.files().map_err(lost)?;
+            self.inner.lock().commit(number, effects)?;
+            let files = before.torn(disk.files().map_err(lost)?, share);
+            let commit = (number, effects.to_vec());
+            watching.remains = Some(Remains { files, commit });
+            return Err(StoreError("killed".to_owned()));
+        }
         self.inner.lock().commit(number, effects)?;
         watching.stored.push((number, effects.to_vec()));
         match fault {
             Fault::Unsaid => Err(StoreError("unsaid".to_owned())),
             _ => Ok(()),
         }
+    }
+
+    fn is_new_client_id(&self, sender: AccountId, origin: Dialect, client_id: &str) -> bool {
+        self.inner
+            .lock()
+            .is_new_client_id(sender, origin, client_id)
     }
 
     fn reader(&self) -> Result<Box<dyn Reader>> {

@@ -9,10 +9,11 @@ use imd::store::memory::MemoryStore;
 use parking_lot::Mutex;
 
 use crate::clients::{Client, Context, Kind, NAMES, Said, USERS, user_name};
-use crate::history::{Broken, History, Kept};
+use crate::disk::{Disk, newest};
+use crate::history::{Broken, History, Kept, hold};
 use crate::server::{Rig, Server, Virtual};
 use crate::source::Source;
-use crate::watched::{Fault, Watch, Watched};
+use crate::watched::{Fault, Remains, Watch, Watched};
 use crate::wire::Link;
 
 /// Bytes on their way to a client that takes them.
@@ -31,6 +32,8 @@ const PASSES_MAX: usize = 10_000;
 pub struct Plan {
     /// How many steps at most.
     pub steps: u32,
+    /// Whether messages are kept on disk, and kills happen.
+    pub is_on_disk: bool,
     /// What is told of the steps.
     pub trace: Trace,
 }
@@ -94,19 +97,6 @@ pub struct World<'a> {
 /// # Errors
 /// The first promise that is not kept.
 pub fn run(rig: &Rig, source: Source, plan: &Plan) -> Result<Summary, Box<Failure>> {
-    run_on(rig, source, plan, Box::new(MemoryStore::new()))
-}
-
-/// The same over `store`, which is empty.
-///
-/// # Errors
-/// The first promise that is not kept.
-pub fn run_on(
-    rig: &Rig,
-    source: Source,
-    plan: &Plan,
-    store: Box<dyn Store>,
-) -> Result<Summary, Box<Failure>> {
     let failure = |broken| {
         Box::new(Failure {
             step: 0,
@@ -114,7 +104,7 @@ pub fn run_on(
             trace: Vec::new(),
         })
     };
-    let mut world = World::new(rig, source, plan, store).map_err(failure)?;
+    let mut world = World::new(rig, source, plan).map_err(failure)?;
     let result = world.run(plan.steps);
     let summary = Summary {
         steps: world.step,
@@ -132,14 +122,17 @@ pub fn run_on(
 }
 
 impl<'a> World<'a> {
-    fn new(
-        rig: &'a Rig,
-        mut source: Source,
-        plan: &Plan,
-        store: Box<dyn Store>,
-    ) -> Kept<World<'a>> {
+    fn new(rig: &'a Rig, mut source: Source, plan: &Plan) -> Kept<World<'a>> {
         let clock = Arc::new(Virtual::start());
-        let watch = Watch::default();
+        let (disk, store): (_, Box<dyn Store>) = match plan.is_on_disk {
+            true => {
+                let disk = Disk::new()?;
+                let store = disk.store();
+                (Some(disk), store)
+            }
+            false => (None, Box::new(MemoryStore::new())),
+        };
+        let watch = Watch::new(disk);
         let store = Arc::new(Mutex::new(store));
         let shards = 1 + source.below(3);
         let watched = Watched {
@@ -188,7 +181,15 @@ impl<'a> World<'a> {
                 self.rest()?;
             }
         }
-        self.rest()
+        self.rest()?;
+        self.end()
+    }
+
+    /// The server is left without a word, and the store closed and checked.
+    fn end(&mut self) -> Kept {
+        let closed = self.store.lock().close();
+        closed.map_err(|error| Broken(format!("closing: {error}")))?;
+        self.watch.with_disk(|disk| disk.check()).unwrap_or(Ok(()))
     }
 
     pub(crate) fn note(&mut self, line: impl FnOnce() -> String) {
@@ -278,7 +279,9 @@ impl<'a> World<'a> {
             3..6 => self.cut(client, true),
             6..8 => self.cut(client, false),
             8 | 9 => {
-                let fault = *self.source.pick(&[Fault::Refused, Fault::Unsaid]);
+                let share = self.source.below(1_001);
+                let faults = [Fault::Refused, Fault::Unsaid, Fault::Killed(share)];
+                let fault = *self.source.pick(&faults);
                 let closed = self.source.below(3);
                 self.note(|| format!("the next commit: {fault:?}, then {closed} times closed"));
                 self.watch.fail(fault, closed);
@@ -306,6 +309,7 @@ impl<'a> World<'a> {
             client.disconnect();
         }
         self.watch.heal();
+        self.revive()?;
         let watched = Watched {
             inner: Arc::clone(&self.store),
             watch: self.watch.clone(),
@@ -315,6 +319,40 @@ impl<'a> World<'a> {
         let clock = Arc::clone(&self.clock);
         self.server = Server::start(self.rig, Box::new(watched), clock, self.shards, self.starts)?;
         self.look()
+    }
+
+    /// On disk: the store is closed, or goes on from what a kill has left.
+    fn revive(&mut self) -> Kept {
+        let remains = self.watch.take_remains();
+        if remains.is_none() && self.source.once_in(2) {
+            let closed = self.store.lock().close();
+            return closed.map_err(|error| Broken(format!("closing: {error}")));
+        }
+        let is_checked = self.source.once_in(2);
+        let (files, commit) = match remains {
+            Some(Remains { files, commit }) => (Some(files), Some(commit)),
+            None => (None, None),
+        };
+        let store = self.watch.with_disk(|disk| {
+            let files = match files {
+                Some(files) => files,
+                None => disk.files()?,
+            };
+            disk.go_on(&files, is_checked)
+        });
+        let Some(store) = store else {
+            return Ok(());
+        };
+        let mut store = store?;
+        let counters = newest(&mut *store)?;
+        if let Some(commit) = commit.filter(|(number, _)| counters.commit == *number) {
+            self.watch.found(commit);
+        }
+        hold(counters.commit.0 >= self.history.commit, || {
+            format!("commit {} is lost: {counters:?}", self.history.commit)
+        })?;
+        *self.store.lock() = store;
+        Ok(())
     }
 
     fn act(&mut self, at: usize) {
@@ -419,6 +457,9 @@ impl<'a> World<'a> {
     fn write(&mut self, most: usize) -> Kept<bool> {
         let wrote = self.server.write(most);
         self.look()?;
+        if self.watch.has_remains() {
+            self.restart()?;
+        }
         Ok(wrote)
     }
 

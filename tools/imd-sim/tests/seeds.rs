@@ -6,6 +6,7 @@ use imd_sim::world::{Plan, Trace, run};
 
 const PLAN: Plan = Plan {
     steps: 2_000,
+    is_on_disk: false,
     trace: Trace::None,
 };
 
@@ -31,4 +32,16 @@ fn bytes_are_choices_too() {
         summary.commits > 0 && summary.steps < PLAN.steps,
         "{summary:?}"
     );
+}
+
+#[test]
+fn a_store_on_disk_keeps_every_promise_over_kills() {
+    let rig = Rig::default();
+    let plan = Plan {
+        is_on_disk: true,
+        ..PLAN
+    };
+    for seed in 0..4 {
+        run(&rig, Source::seeded(seed), &plan).expect("every promise is kept");
+    }
 }

@@ -60,6 +60,8 @@ pub struct Host {
     pub now_ms: u64,
     /// Given instead of the answer to the next command.
     pub refuse: Option<Refusal>,
+    /// Acknowledged on a socket by an id between the store's next answer to a frame and what is made of it.
+    pub meanwhile: Option<(usize, u64)>,
     pub sockets: Vec<Socket>,
     seed: u8,
     writer: Writer<()>,
@@ -116,6 +118,7 @@ impl Host {
             now: TimeMs(NOW),
             now_ms: 1_000,
             refuse: None,
+            meanwhile: None,
             sockets: Vec::new(),
             seed: 0,
             views: Vec::new(),
@@ -404,7 +407,14 @@ impl Host {
                     self.sockets[place].attached = true;
                     Outcome::Attached
                 }
-                ask => self.answer(ask),
+                ask => {
+                    let is_query = matches!(&ask, Ask::Query(Query::Chat(_)));
+                    let outcome = self.answer(ask);
+                    if is_query && let Some((other, id)) = self.meanwhile.take() {
+                        self.ack(other, id);
+                    }
+                    outcome
+                }
             };
             step = self.with(place, |chat, context| chat.resume(call, outcome, context));
         }

@@ -204,3 +204,16 @@ fn what_came_again_with_the_auth_does_not_come_as_new_once_more() {
     host.wait_ms(CHAT_REPEAT_MS);
     assert_eq!(host.ids(other), [1]);
 }
+
+#[test]
+fn what_is_acknowledged_while_the_auth_is_handled_does_not_come_again() {
+    let mut host = Host::new();
+    let ((_, a), (b_id, b)) = host.two();
+    (1..=3).for_each(|id| host.say(a, id, b_id, "x"));
+    host.raw(b);
+    host.meanwhile = Some((b, 2));
+    let other = host.login(b_id, "x");
+    assert_eq!(host.ids(other), [1, 3]);
+    host.wait_ms(CHAT_REPEAT_MS);
+    assert_eq!((host.ids(b), host.ids(other)), (vec![1, 3], vec![1, 3]));
+}

@@ -12,6 +12,7 @@ use crate::domain::desk::Desk;
 use crate::domain::event::{Audience, Told};
 use crate::domain::ids::{AccountId, CommitNumber, ConversationId, TimeMs};
 use crate::domain::member::ReadMark;
+use crate::domain::message::Dialect;
 use crate::domain::needs::Row;
 use crate::domain::query::{Answer, Answered, MessagePage, Query};
 use crate::domain::state::State;
@@ -61,6 +62,10 @@ impl Store for Faulty {
             return Err(StoreError("cannot commit".to_owned()));
         }
         self.inner.commit(number, effects)
+    }
+
+    fn is_new_client_id(&self, sender: AccountId, origin: Dialect, client_id: &str) -> bool {
+        self.inner.is_new_client_id(sender, origin, client_id)
     }
 
     fn reader(&self) -> Result<Box<dyn Reader>> {

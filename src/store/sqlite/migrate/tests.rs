@@ -1,0 +1,156 @@
+//! Files of older programs, made by the steps that they knew.
+
+use std::path::Path;
+
+use super::*;
+use crate::domain::ids::{AccountId, ConversationId, Position};
+use crate::domain::message::Dialect;
+use crate::limits::CLIENT_ID_TTL_MS;
+use crate::store::sqlite::check::check;
+use crate::store::sqlite::{Durability, FILE_NAME, SqliteStore};
+use crate::store::{Order, Snapshot, Store};
+
+/// Messages of each of two conversations; a group between the two has none.
+const MESSAGES: i64 = 3_000;
+const NEWEST_AT: i64 = 1_800_000_000_000;
+
+/// Writes what a program of version 3 left behind, and a row for each thing there is.
+fn write_version_3(dir: &Path, messages: i64) {
+    let mut connection = Connection::open(dir.join(FILE_NAME)).unwrap();
+    connection.pragma_update(None, "page_size", 8192).unwrap();
+    let transaction = connection.transaction().unwrap();
+    for (index, step) in MIGRATIONS.iter().take(3).enumerate() {
+        transaction.execute_batch(step).unwrap();
+        let applied = "INSERT INTO migration (version, applied_at) VALUES (?1, 0)";
+        transaction.execute(applied, [index as i64 + 1]).unwrap();
+    }
+    let account = "INSERT INTO account (id, name, created_at, nick, avatar, terminal) VALUES (?1, 'u' || ?1, 0, '', '', '')";
+    for id in 1..5 {
+        transaction.execute(account, [id]).unwrap();
+    }
+    transaction
+        .execute_batch(
+            "INSERT INTO conversation (id, created_at, low, high) VALUES (1, 5, 2, 3), (3, 5, 2, 4);
+             INSERT INTO conversation (id, created_at, owner, name, image, description, member_count, next_slot)
+                VALUES (2, 5, 2, 'g', '', '', 1, 1);
+             UPDATE meta SET commit_number = 77;",
+        )
+        .unwrap();
+    let member = "INSERT INTO member (account, conversation, slot, joined_at, joined_after, alias, read, sent, sent_read)
+        VALUES (?1, ?2, ?3, 0, 0, '', 0, ?4, 0)";
+    let half = messages / 2;
+    for (account, conversation, slot, sent) in [
+        (2, 1, 0, half),
+        (3, 1, 1, half),
+        (2, 3, 0, half),
+        (4, 3, 1, half),
+        (2, 2, 0, 0),
+    ] {
+        transaction
+            .execute(member, [account, conversation, slot, sent])
+            .unwrap();
+    }
+    let message = "INSERT INTO message VALUES (?1, ?2, ?3, ?4, ?5, 0, 'm' || ?1, 4, ?6, NULL, 0)";
+    for index in 0..2 * messages {
+        let (conversation, position) = (1 + index % 2 * 2, index / 2 + 1);
+        let sender = if position % 2 == 0 { 2 } else { 3 + index % 2 };
+        // A minute between two: the older half of them is older than a day.
+        let at = NEWEST_AT - (2 * messages - 1 - index) * 60_000;
+        let client_id = (index % 3 == 0).then(|| format!("c{index}"));
+        let row = params![index + 100, conversation, position, sender, at, client_id];
+        transaction.execute(message, row).unwrap();
+    }
+    transaction.commit().unwrap();
+}
+
+fn see(store: &SqliteStore, mut look: impl FnMut(&dyn Snapshot)) {
+    let mut reader = store.reader().unwrap();
+    let read = reader.snapshot(&mut |snapshot| {
+        look(snapshot);
+        Ok(())
+    });
+    read.unwrap();
+}
+
+#[test]
+fn a_file_with_indexes_is_folded() {
+    let dir = tempfile::tempdir().unwrap();
+    write_version_3(dir.path(), MESSAGES);
+    let wrong = check(dir.path()).unwrap_err();
+    assert!(wrong.0.contains("version 3"), "{wrong}");
+    let mut store = SqliteStore::new(dir.path(), Durability::Process);
+    let counters = store.open().unwrap();
+    assert_eq!(counters.commit.0, 77);
+    assert_eq!(counters.message.0, 99 + 2 * MESSAGES as u64);
+    see(&store, |snapshot| {
+        for conversation in [1, 3] {
+            let id = ConversationId(conversation);
+            let head = snapshot.conversation(id).unwrap().unwrap().head;
+            assert_eq!(head.position, Position(MESSAGES as u64));
+            assert!(head.at.0 > NEWEST_AT - 120_000);
+            let page = |from: u64, to: u64| {
+                let found = snapshot
+                    .messages(id, from..=to, Order::OldestFirst, usize::MAX)
+                    .unwrap();
+                let first = from.max(1);
+                assert!(found.iter().zip(first..).all(|(message, position)| {
+                    message.position.0 == position
+                        && *message.body
+                            == *format!("m{}", 100 + (position - 1) * 2 + conversation / 2)
+                }));
+                found.len() as u64
+            };
+            assert_eq!(page(0, u64::MAX), MESSAGES as u64);
+            assert_eq!(page(1_000, 1_019), 20);
+            let own = snapshot.count_sent(id, AccountId(2), 0..=u64::MAX).unwrap();
+            assert_eq!(own, MESSAGES as u64 / 2);
+        }
+        let group = snapshot.conversation(ConversationId(2)).unwrap().unwrap();
+        assert_eq!(
+            (group.head.position.0, group.head.at),
+            (0, group.created_at)
+        );
+        let last_day = CLIENT_ID_TTL_MS / 60_000;
+        for index in (0..2 * MESSAGES).step_by(3) {
+            let (conversation, position) = (1 + index % 2 * 2, index / 2 + 1);
+            let sender = if position % 2 == 0 { 2 } else { 3 + index % 2 };
+            let (sender, conversation) = (
+                AccountId(sender as u64),
+                ConversationId(conversation as u64),
+            );
+            let client_id = format!("c{index}");
+            let found = snapshot.message_named(sender, conversation, Dialect::Chat, &client_id);
+            let is_of_last_day = 2 * MESSAGES - 1 - index <= last_day;
+            assert_eq!(found.unwrap().is_some(), is_of_last_day, "{index}");
+            let is_new = store.is_new_client_id(sender, Dialect::Chat, &client_id);
+            assert!(!(is_new && is_of_last_day));
+        }
+    });
+    store.close().unwrap();
+    drop(store);
+    let report = check(dir.path()).unwrap();
+    assert_eq!(report.faults, [""; 0]);
+    assert_eq!(
+        (report.messages, report.conversations, report.accounts),
+        (2 * MESSAGES as u64, 3, 4)
+    );
+}
+
+#[test]
+fn a_file_without_messages_is_folded_too() {
+    let dir = tempfile::tempdir().unwrap();
+    write_version_3(dir.path(), 0);
+    let mut store = SqliteStore::new(dir.path(), Durability::Process);
+    assert_eq!(store.open().unwrap().commit.0, 77);
+    see(&store, |snapshot| {
+        let head = snapshot
+            .conversation(ConversationId(1))
+            .unwrap()
+            .unwrap()
+            .head;
+        assert_eq!((head.position.0, head.at.0), (0, 5));
+    });
+    store.close().unwrap();
+    drop(store);
+    assert_eq!(check(dir.path()).unwrap().faults, [""; 0]);
+}
