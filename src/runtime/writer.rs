@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError};
 
 use crate::admin::metrics::{CommandResult, Counter, Gauge, Histogram, Recorder};
 use crate::config::LogLevel;
@@ -44,6 +44,8 @@ pub struct WriterThread {
     pub shared: Arc<Shared>,
     /// Counts for this thread.
     pub recorder: Recorder,
+    /// How long it looks for work before it sleeps.
+    pub busy_poll: Duration,
 }
 
 impl WriterThread {
@@ -52,7 +54,7 @@ impl WriterThread {
         let mut stopping = false;
         while !stopping {
             self.wait_for_inboxes();
-            match self.next() {
+            match self.wait() {
                 Ok(first) => stopping = self.handle(first),
                 // To see whether the store opens again.
                 Err(RecvTimeoutError::Timeout) => {}
@@ -76,7 +78,18 @@ impl WriterThread {
         }
     }
 
-    fn next(&self) -> Result<ToWriter, RecvTimeoutError> {
+    /// Waits for work, at first without sleeping if it is to be so, and not for long while the store is closed.
+    fn wait(&self) -> Result<ToWriter, RecvTimeoutError> {
+        if !self.busy_poll.is_zero() {
+            let begun = Instant::now();
+            while begun.elapsed() < self.busy_poll {
+                match self.inbox.try_recv() {
+                    Ok(first) => return Ok(first),
+                    Err(TryRecvError::Empty) => std::hint::spin_loop(),
+                    Err(TryRecvError::Disconnected) => return Err(RecvTimeoutError::Disconnected),
+                }
+            }
+        }
         match self.writer.is_healthy() {
             true => Ok(self.inbox.recv()?),
             false => self.inbox.recv_timeout(REOPEN_REST),
