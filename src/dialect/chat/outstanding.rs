@@ -94,8 +94,8 @@ impl Outstanding {
     }
 
     /// Takes what the store says of messages that wait.
-    pub fn set_waiting(&mut self, rows: &[ChatRow]) {
-        self.waiting = rows.iter().map(|row| Known::of(&row.message)).collect();
+    pub fn set_waiting<'a>(&mut self, rows: impl Iterator<Item = &'a ChatRow>) {
+        self.waiting = rows.map(|row| Known::of(&row.message)).collect();
     }
 
     /// The message that is shown under `id`: of several the oldest, those that were pushed first; if there is none, the only one whose id is

@@ -9,7 +9,7 @@ use crate::dialect::chat::outstanding::{Outstanding, Spot};
 use crate::dialect::socket::{Endpoint, SocketContext, SocketStep, Turnstile};
 use crate::dialect::{Ask, Outcome, Settings};
 use crate::domain::account::Account;
-use crate::domain::chat::{ChatAnswer, ChatQuery};
+use crate::domain::chat::{ChatAnswer, ChatQuery, ChatRow};
 use crate::domain::command::{Command, Peer, Refusal, Reply, Who};
 use crate::domain::desk::{Lookup, SessionMemo};
 use crate::domain::event::Event;
@@ -37,13 +37,7 @@ pub struct Chat {
 }
 
 /// A frame, understood.
-pub struct Incoming(Understood);
-
-enum Understood {
-    Asked(Asked),
-    /// A message of which the socket knows where it stands has arrived.
-    Acknowledged(Spot),
-}
+pub struct Incoming(Asked);
 
 /// A frame's handling that waits.
 pub struct Call(Next);
@@ -83,43 +77,42 @@ impl Endpoint for Chat {
     }
 
     fn decode(&mut self, payload: &[u8], _is_text: bool) -> (Turnstile, Incoming) {
-        let (turnstile, understood) = match decode(payload) {
-            Asked::Acknowledge(id) => match self.find(id) {
-                Some(spot) => (Turnstile::Silent, Understood::Acknowledged(spot)),
-                None => (Turnstile::Read, Understood::Asked(Asked::Acknowledge(id))),
-            },
-            asked @ Asked::Say(_) => (Turnstile::Write, Understood::Asked(asked)),
-            asked => (Turnstile::Read, Understood::Asked(asked)),
+        let asked = decode(payload);
+        let turnstile = match &asked {
+            Asked::Acknowledge(id) if self.find(*id).is_some() => Turnstile::Silent,
+            Asked::Say(_) => Turnstile::Write,
+            _ => Turnstile::Read,
         };
-        (turnstile, Incoming(understood))
+        (turnstile, Incoming(asked))
     }
 
     fn start(&mut self, incoming: Incoming, context: &mut SocketContext<'_>) -> Step {
         let Some(account) = self.account() else {
             return match incoming.0 {
-                Understood::Asked(Asked::Auth(auth)) => self.let_in(auth, context),
+                Asked::Auth(auth) => self.let_in(auth, context),
                 _ => self.turn_away(Refused::NotLoggedIn, context),
             };
         };
         self.use_token(context);
         match incoming.0 {
-            Understood::Acknowledged(spot) => self.acknowledge(spot),
-            Understood::Asked(Asked::Heartbeat) => SocketStep::Done,
-            Understood::Asked(Asked::Auth(auth)) => match auth.user {
+            Asked::Heartbeat => SocketStep::Done,
+            Asked::Auth(auth) => match auth.user {
                 Some(user) if user == account => SocketStep::Done,
                 _ => self.turn_away(Refused::NotYours, context),
             },
-            Understood::Asked(Asked::Say(say)) => self.say(account, *say, context),
-            Understood::Asked(Asked::Acknowledge(id)) => {
-                let query = ChatQuery::Undelivered {
-                    account,
-                    rows_max: LIST_ROWS_MAX,
-                };
-                wait(Ask::Query(Query::Chat(query)), Next::Find(id))
-            }
-            Understood::Asked(Asked::Refused(refused, source)) => {
-                self.refuse(refused, source, context)
-            }
+            Asked::Say(say) => self.say(account, *say, context),
+            // What was known when it came may have been acknowledged by the one before it.
+            Asked::Acknowledge(id) => match self.find(id) {
+                Some(spot) => self.acknowledge(spot),
+                None => {
+                    let query = ChatQuery::Undelivered {
+                        account,
+                        rows_max: LIST_ROWS_MAX,
+                    };
+                    wait(Ask::Query(Query::Chat(query)), Next::Find(id))
+                }
+            },
+            Asked::Refused(refused, source) => self.refuse(refused, source, context),
         }
     }
 
@@ -160,22 +153,16 @@ impl Endpoint for Chat {
                 self.record()
             }
             (Next::Find(id), Outcome::Answer(Answer::Chat(answer))) => {
-                if let ChatAnswer::Rows(Some(rows)) = &*answer
-                    && !rows.is_empty()
-                {
-                    self.outstanding.get_or_insert_default().set_waiting(rows);
+                if let ChatAnswer::Rows(Some(rows)) = &*answer {
+                    self.set_waiting(rows);
                 }
                 match self.find(id) {
                     Some(spot) => self.acknowledge(spot),
                     None => SocketStep::Done,
                 }
             }
-            (Next::Acknowledged, outcome) => {
+            (Next::Acknowledged, _) => {
                 if let Some(acknowledging) = &mut self.acknowledging {
-                    if let Outcome::Refused(Refusal::Busy) = outcome {
-                        acknowledging.put_back();
-                        return SocketStep::Done;
-                    }
                     acknowledging.finish();
                 }
                 self.record()
@@ -300,6 +287,18 @@ impl Endpoint for Chat {
 impl Chat {
     fn find(&self, id: u64) -> Option<Spot> {
         self.outstanding.as_ref()?.find(id)
+    }
+
+    /// Takes what the store says of messages that wait; it may not know of what is being recorded.
+    fn set_waiting(&mut self, rows: &[ChatRow]) {
+        let acknowledging = self.acknowledging.as_ref();
+        let waiting = rows.iter().filter(|row| {
+            let spot = (row.message.conversation, row.message.position);
+            !acknowledging.is_some_and(|acknowledging| acknowledging.contains(spot))
+        });
+        let outstanding = self.outstanding.get_or_insert_default();
+        outstanding.set_waiting(waiting);
+        self.tidy();
     }
 
     /// The client has the message at `spot`.
