@@ -95,7 +95,7 @@ impl Endpoint for Chat {
         };
         self.use_token(context);
         match incoming.0 {
-            Asked::Heartbeat => SocketStep::Done,
+            Asked::Nothing => SocketStep::Done,
             Asked::Auth(auth) => match auth.user {
                 Some(user) if user == account => SocketStep::Done,
                 _ => self.turn_away(Refused::NotYours, context),

@@ -47,6 +47,40 @@ fn an_id_that_passed_through_a_double_is_found_if_it_is_the_only_one() {
 }
 
 #[test]
+fn an_acknowledgement_of_nothing_is_passed_over() {
+    let mut host = Host::new();
+    let ((_, a), (b_id, b)) = host.two();
+    host.say(a, 10, b_id, "x");
+    host.raw(b);
+    for content in [
+        json!({"srcId": 10}),
+        json!([10]),
+        json!(10),
+        json!("10"),
+        json!("junk"),
+        json!("{'srcId': -1}"),
+        json!("{'srcId': 1.5}"),
+        json!("{'srcId': 1e30}"),
+        json!("{'srcId': 'x'}"),
+        json!(""),
+        json!(null),
+        json!(true),
+    ] {
+        let frame = json!({"id": 7, "msgType": "Ack", "content": content});
+        host.frame(b, &frame.to_string());
+        assert_eq!(host.raw(b), [""; 0], "{content}");
+    }
+    host.frame(b, r#"{"msgType":"Ack"}"#);
+    assert_eq!(host.raw(b), [""; 0]);
+    assert_eq!(host.offline(b_id), [10]);
+    assert_eq!(host.sockets[b].closed, None);
+    // Before it is known who is there it is as good as anything else.
+    let stranger = host.open();
+    host.frame(stranger, r#"{"msgType":"Ack"}"#);
+    assert_eq!(host.sockets[stranger].closed, Some(1008));
+}
+
+#[test]
 fn messages_that_came_before_the_socket_are_announced_and_acknowledged_one_by_one() {
     over_both(|host| {
         let (a_id, _) = host.register("a");
