@@ -358,3 +358,6 @@ pub const WAL_RESTART_PAGES: usize = 3_072;
 pub const WAL_PAGES_MAX: usize = 8_192;
 /// How long the writer waits for open snapshots before it lets the write-ahead log grow on, in milliseconds.
 pub const WAL_RESTART_WAIT_MS_MAX: u64 = 20;
+/// Most ids of which a `chat` socket remembers that they were acknowledged, of those that stand for other ids in a client that reads
+/// numbers as doubles.
+pub const CHAT_RECENT_ACKS_MAX: usize = 16;

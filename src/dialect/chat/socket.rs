@@ -17,7 +17,9 @@ use crate::domain::ids::AccountId;
 use crate::domain::message::{Dialect, MessageKind};
 use crate::domain::query::{Answer, Query, Resolved};
 use crate::domain::token::TokenHash;
-use crate::limits::{ANSWER_BYTES_MAX, CHAT_AUTH_MS_MAX, CHAT_OUTSTANDING_MAX, LIST_ROWS_MAX};
+use crate::limits::{
+    ANSWER_BYTES_MAX, CHAT_AUTH_MS_MAX, CHAT_OUTSTANDING_MAX, CHAT_RECENT_ACKS_MAX, LIST_ROWS_MAX,
+};
 use crate::proto::ws::close;
 
 /// A client's socket.
@@ -34,6 +36,8 @@ pub struct Chat {
     outstanding: Option<Box<Outstanding>>,
     /// Exists only while something is to be recorded.
     acknowledging: Option<Box<Acknowledging>>,
+    /// Ids that could stand for others and were acknowledged of late as they are, the oldest first, at most [`CHAT_RECENT_ACKS_MAX`].
+    recent: Vec<u64>,
 }
 
 /// A frame, understood.
@@ -72,6 +76,7 @@ impl Endpoint for Chat {
             opened_ms: 0,
             outstanding: None,
             acknowledging: None,
+            recent: Vec::new(),
         };
         (chat, SocketStep::Done)
     }
@@ -103,7 +108,7 @@ impl Endpoint for Chat {
             Asked::Say(say) => self.say(account, *say, context),
             // What was known when it came may have been acknowledged by the one before it.
             Asked::Acknowledge(id) => match self.find(id) {
-                Some(spot) => self.acknowledge(spot),
+                Some(spot) => self.acknowledge(id, spot),
                 None => {
                     let query = ChatQuery::Undelivered {
                         account,
@@ -157,7 +162,7 @@ impl Endpoint for Chat {
                     self.set_waiting(rows);
                 }
                 match self.find(id) {
-                    Some(spot) => self.acknowledge(spot),
+                    Some(spot) => self.acknowledge(id, spot),
                     None => SocketStep::Done,
                 }
             }
@@ -285,8 +290,13 @@ impl Endpoint for Chat {
 }
 
 impl Chat {
+    /// The message that the client means by `id`. What it acknowledges once more means no other.
     fn find(&self, id: u64) -> Option<Spot> {
-        self.outstanding.as_ref()?.find(id)
+        let outstanding = self.outstanding.as_ref()?;
+        outstanding.find(id).or_else(|| {
+            let may_stand_for_another = is_rounded(id) && !self.recent.contains(&id);
+            may_stand_for_another.then(|| outstanding.find_rounded(id))?
+        })
     }
 
     /// Takes what the store says of messages that wait; it may not know of what is being recorded.
@@ -301,9 +311,15 @@ impl Chat {
         self.tidy();
     }
 
-    /// The client has the message at `spot`.
-    fn acknowledge(&mut self, spot: Spot) -> Step {
+    /// The client has the message at `spot`, which it means by `id`.
+    fn acknowledge(&mut self, id: u64, spot: Spot) -> Step {
         if let Some(outstanding) = &mut self.outstanding {
+            if is_rounded(id) && outstanding.find(id) == Some(spot) {
+                if self.recent.len() >= CHAT_RECENT_ACKS_MAX {
+                    self.recent.remove(0);
+                }
+                self.recent.push(id);
+            }
             outstanding.acknowledge(spot);
         }
         self.tidy();
@@ -447,6 +463,15 @@ impl Chat {
         context.frames.close(close::POLICY_VIOLATION, reason);
         step
     }
+}
+
+/// From here on integers are the same number as others when they are doubles.
+const DOUBLES_EXACT_UNTIL: u64 = 1 << f64::MANTISSA_DIGITS;
+
+/// Whether `id` may be what is left of another in a client that reads numbers as doubles: then it is what JavaScript writes for its double,
+/// the shortest digits that tell it from others (ECMA-262, Number::toString).
+fn is_rounded(id: u64) -> bool {
+    id >= DOUBLES_EXACT_UNTIL && (id as f64).to_string() == id.to_string()
 }
 
 fn wait(ask: Ask, next: Next) -> Step {

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::host::{Host, over_both};
-use crate::limits::{CHAT_OUTSTANDING_MAX, CHAT_REPEAT_MS, CHAT_REPEATS_MAX};
+use crate::limits::{CHAT_OUTSTANDING_MAX, CHAT_RECENT_ACKS_MAX, CHAT_REPEAT_MS, CHAT_REPEATS_MAX};
 
 #[test]
 fn what_is_acknowledged_waits_no_more_in_any_order_and_quotes() {
@@ -42,8 +42,56 @@ fn an_id_that_passed_through_a_double_is_found_if_it_is_the_only_one() {
     host.ack(b, 1_268_242_042_090_295_300);
     assert_eq!(host.offline(b_id), ids[1..]);
     host.say(a, ids[1] + 1, b_id, "x");
-    host.ack(b, ids[1] + 2);
+    host.ack(b, 1_268_242_042_090_299_100);
     assert_eq!(host.offline(b_id), [ids[1], ids[1] + 1]);
+    // The other way in which a double is written.
+    host.ack(b, ids[1]);
+    let content = "{'srcId': 1.2682420420902991e18}";
+    host.frame(
+        b,
+        &json!({"msgType": "Ack", "content": content}).to_string(),
+    );
+    assert_eq!(host.offline(b_id), [0; 0]);
+}
+
+#[test]
+fn an_id_that_no_double_is_written_as_means_no_other() {
+    let mut host = Host::new();
+    let ((_, a), (b_id, b)) = host.two();
+    // All are one number as doubles: that of the first, which is written as the second.
+    let id = 1_268_242_042_090_295_296;
+    host.say(a, id, b_id, "x");
+    host.say(a, id + 1, b_id, "x");
+    for given in [id, id, id + 2, id - 1] {
+        host.ack(b, given);
+        assert_eq!(host.offline(b_id), [id + 1], "{given}");
+    }
+    host.ack(b, id + 1);
+    assert_eq!(host.offline(b_id), [0; 0]);
+}
+
+#[test]
+fn an_id_that_was_acknowledged_means_no_other_when_it_is_given_again() {
+    let mut host = Host::new();
+    let ((_, a), (b_id, b)) = host.two();
+    let id = 1_268_242_042_090_295_300;
+    host.say(a, id, b_id, "x");
+    host.ack(b, id);
+    // However much is acknowledged in between, as long as a double cannot be meant by it.
+    (1..=100).for_each(|id| host.say(a, id, b_id, "x"));
+    (1..=100).for_each(|id| host.ack(b, id));
+    host.say(a, id + 1, b_id, "x");
+    host.ack(b, id);
+    assert_eq!(host.offline(b_id), [id + 1]);
+    // It is not remembered for ever.
+    for further in 1..=CHAT_RECENT_ACKS_MAX as u64 {
+        let double = (id + further * 1_024) as f64;
+        let further = double.to_string().parse().expect("an id");
+        host.say(a, further, b_id, "x");
+        host.ack(b, further);
+    }
+    host.ack(b, id);
+    assert_eq!(host.offline(b_id), [0; 0]);
 }
 
 #[test]
