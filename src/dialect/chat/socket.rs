@@ -409,11 +409,13 @@ impl Chat {
         // What has come since the question was pushed here or elsewhere.
         let since = context.presence.pushed(own);
         let mut count = 0;
-        for (conversation, range) in others {
-            let (_, left) = since.split(*conversation, range.clone());
-            let lengths = left.iter().map(|range| range.end() - range.start() + 1);
-            count += lengths.sum::<u64>();
+        for others in others {
+            // Only what others say is pushed.
+            let (pushed, _) = since.split(others.conversation, others.positions.clone());
+            let lengths = pushed.iter().map(|range| range.end() - range.start() + 1);
+            count += others.count.saturating_sub(lengths.sum::<u64>());
         }
+        count = count.min(LIST_ROWS_MAX as u64);
         let mut out = Vec::new();
         if count > 0 {
             encode::put_waiting(&mut out, count, own, context.now);

@@ -3,6 +3,9 @@
 use serde_json::json;
 
 use super::host::{Host, over_both};
+use crate::domain::command::{Command, Peer, Send, Who};
+use crate::domain::ids::{AccountId, ConversationId};
+use crate::domain::message::{Dialect, MessageKind};
 use crate::limits::{CHAT_OUTSTANDING_MAX, CHAT_RECENT_ACKS_MAX, CHAT_REPEAT_MS, CHAT_REPEATS_MAX};
 
 #[test]
@@ -126,6 +129,48 @@ fn an_acknowledgement_of_nothing_is_passed_over() {
     let stranger = host.open();
     host.frame(stranger, r#"{"msgType":"Ack"}"#);
     assert_eq!(host.sockets[stranger].closed, Some(1008));
+}
+
+#[test]
+fn what_somebody_sends_elsewhere_does_not_wait_for_them() {
+    over_both(|host| {
+        let (a_id, _) = host.register("a");
+        let (b_id, _) = host.register("b");
+        let a = host.login(a_id, "x");
+        let members = json!([{"userId": a_id}, {"userId": b_id}]);
+        let team = host.ok("/im/team/add", &json!({"name": "g", "members": members}))["id"].clone();
+        let team = ConversationId(team.as_u64().expect("a number"));
+        let elsewhere = |host: &mut Host, to: &Peer, count: usize| {
+            for _ in 0..count {
+                let send = Send {
+                    from: AccountId(b_id),
+                    to: to.clone(),
+                    kind: MessageKind::Text,
+                    body: "x".into(),
+                    origin: Dialect::Conv,
+                    client_id: None,
+                    attributes: None,
+                };
+                host.submit(Command::Send(send)).expect("sent");
+            }
+        };
+        let (user, group) = (Peer::Account(Who::Id(AccountId(a_id))), Peer::Group(team));
+        let in_team = |id: u64| json!({"id": id, "teamId": team.0, "chatType": "Group", "msgType": "Text", "content": "x"});
+        host.say(a, 1, b_id, "x");
+        host.frame(a, &in_team(2).to_string());
+        elsewhere(host, &user, 3);
+        elsewhere(host, &group, 1_500);
+        host.frame(a, &in_team(3).to_string());
+        assert_eq!(host.offline(b_id), [1, 2, 3]);
+        let b = host.login(b_id, "x");
+        let notice = host.take(b);
+        assert_eq!(notice.len(), 1);
+        assert_eq!(notice[0]["content"], "您有3离线消息");
+        (1..=3).for_each(|id| host.ack(b, id));
+        elsewhere(host, &user, 1);
+        let again = host.login(b_id, "x");
+        assert_eq!(host.raw(again), [""; 0]);
+    });
 }
 
 #[test]
