@@ -25,7 +25,9 @@ use crate::store::sqlite::varint::damaged;
 use crate::store::sqlite::{Shared, int};
 use crate::store::{Counters, Order, Reader, Result, Snapshot, StoreError};
 
-const COMMIT: &str = "SELECT commit_number FROM meta WHERE id = 1";
+// A commit stands in the journal if it has a row there, until that is folded.
+const COMMIT: &str = "
+    SELECT max(commit_number, fold_commit, ifnull((SELECT max(commit_number) FROM journal), 0)) FROM meta WHERE id = 1";
 const ACCOUNT_MAX: &str = "SELECT max(id) FROM account";
 const CONVERSATION_MAX: &str = "SELECT max(id) FROM conversation";
 const MESSAGE_MAX: &str = "SELECT max(id) FROM message";
