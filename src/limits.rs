@@ -355,4 +355,4 @@ pub const WAL_RESTART_PAGES: usize = 3_072;
 /// From so many pages on it starts anew whatever it takes.
 pub const WAL_PAGES_MAX: usize = 8_192;
 /// How long the writer waits for open snapshots before it lets the write-ahead log grow on, in milliseconds.
-pub const WAL_RESTART_WAIT_MS_MAX: u64 = 20;
+pub const WAL_RESTART_WAIT_MS_MAX: u64 = 5;
