@@ -315,6 +315,8 @@ pub const WAL_CHECKPOINT_PAGES: usize = 1_000;
 pub const WAL_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// How long a connection to the database waits for another one that holds it, in milliseconds.
 pub const STORE_BUSY_MS_MAX: u64 = 5_000;
+/// Longest that a thread looks for work before it sleeps, in microseconds (`--busy-poll`).
+pub const BUSY_POLL_US_MAX: usize = 1_000_000;
 /// Reader threads of the store (`--readers`).
 pub const READERS: usize = 2;
 /// Most reader threads of the store (`--readers`).

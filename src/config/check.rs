@@ -31,6 +31,7 @@ pub(super) fn check(given: &Given) -> Result<Config, ConfigError> {
         shards: given.number("shards")?,
         readers: given.number("readers")?,
         pin: given.switch("pin")?,
+        busy_poll: Duration::from_micros(given.number("busy-poll")? as u64),
         durability: given.choice(
             "durability",
             &[("full", Durability::Full), ("process", Durability::Process)],

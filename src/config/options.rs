@@ -206,7 +206,15 @@ pub(super) const OPTIONS: &[Opt] = &[
         value: "true|false",
         kind: OFF,
         example: "true",
-        help: "Pin each serving thread to a core, the first to the first.",
+        help: "Pin each serving thread to a core, the first to the first, and the writer to the next.",
+    },
+    Opt {
+        name: "busy-poll",
+        heading: THREADS,
+        value: "MICROS",
+        kind: count(0, 0, limits::BUSY_POLL_US_MAX),
+        example: "50",
+        help: "Serving threads and the writer look for work for so many microseconds before they sleep: less latency where each has a core.",
     },
     Opt {
         name: "auth",

@@ -138,6 +138,7 @@ fn nothing_gives_the_documented_defaults() {
         shards: cores,
         readers: 2,
         pin: false,
+        busy_poll: Duration::ZERO,
         durability: Durability::Full,
         timezone: TimeZone::fixed(Offset::constant(8)),
         public_url: None,

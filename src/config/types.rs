@@ -20,8 +20,11 @@ pub struct Config {
     pub shards: usize,
     /// Reader threads of the store, 1 to [`READERS_MAX`](crate::limits::READERS_MAX).
     pub readers: usize,
-    /// Whether shard `i` is pinned to core `i`.
+    /// Whether shard `i` is pinned to core `i` and the writer to the core after the last shard's.
     pub pin: bool,
+    /// How long shards and the writer look for work before they sleep, up to
+    /// [`BUSY_POLL_US_MAX`](crate::limits::BUSY_POLL_US_MAX).
+    pub busy_poll: Duration,
     /// What an acknowledged message survives.
     pub durability: Durability,
     /// The zone in which times are shown as text.

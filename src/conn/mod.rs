@@ -188,6 +188,15 @@ pub struct EncodedPushes {
     chat: EncodedPush,
 }
 
+impl EncodedPushes {
+    /// Makes them ready for another event.
+    pub fn clear(&mut self) {
+        for push in [&mut self.echo, &mut self.jim, &mut self.chat] {
+            push.clear();
+        }
+    }
+}
+
 /// The parts of a connection that its protocol works on.
 struct Side<'a, 'b> {
     outbox: &'a mut Outbox,

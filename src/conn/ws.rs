@@ -7,7 +7,7 @@ use crate::dialect::Outcome;
 use crate::dialect::socket::{Endpoint, Frames, SocketContext, SocketStep, Turnstile};
 use crate::domain::event::Event as Happened;
 use crate::domain::ids::AccountId;
-use crate::limits::SOCKET_CALLS_MAX;
+use crate::limits::{POOLED_BUFFER_BYTES_MAX, SOCKET_CALLS_MAX};
 use crate::proto::ws::assembler::{Decoder, Event, Limits};
 use crate::proto::ws::deflate::Compressor;
 use crate::proto::ws::extension::Deflate;
@@ -44,22 +44,34 @@ impl Compressors {
 /// What an event means on the wire, made once for all sockets of a dialect.
 #[derive(Debug, Default)]
 pub struct EncodedPush {
-    /// `None` before it was made; within, `None` when the dialect sends nothing.
-    payload: Option<Option<Vec<u8>>>,
+    /// Whether the dialect sends something; `None` before the payload was made.
+    is_sent: Option<bool>,
+    payload: Vec<u8>,
     frame: Vec<u8>,
 }
 
 impl EncodedPush {
-    fn encode<E: Endpoint>(&mut self, event: &Happened, turn: &Turn<'_>) -> Option<(&[u8], &[u8])> {
-        let payload = self.payload.get_or_insert_with(|| {
-            let mut payload = Vec::new();
-            E::encode_push(event, turn.settings, &mut payload).then_some(payload)
-        });
-        let payload = payload.as_deref()?;
-        if self.frame.is_empty() {
-            encode::text(&mut self.frame, payload);
+    /// Makes it ready for another event. Buffers are kept, unless they are large.
+    pub(super) fn clear(&mut self) {
+        self.is_sent = None;
+        for buffer in [&mut self.payload, &mut self.frame] {
+            buffer.clear();
+            buffer.shrink_to(POOLED_BUFFER_BYTES_MAX);
         }
-        Some((payload, &self.frame))
+    }
+
+    fn encode<E: Endpoint>(&mut self, event: &Happened, turn: &Turn<'_>) -> Option<(&[u8], &[u8])> {
+        let payload = &mut self.payload;
+        let is_sent = self
+            .is_sent
+            .get_or_insert_with(|| E::encode_push(event, turn.settings, payload));
+        if !*is_sent {
+            return None;
+        }
+        if self.frame.is_empty() {
+            encode::text(&mut self.frame, &self.payload);
+        }
+        Some((&self.payload, &self.frame))
     }
 }
 

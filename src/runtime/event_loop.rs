@@ -30,6 +30,8 @@ pub struct EventLoop {
     listeners: Vec<Listener>,
     shard: Shard<TcpStream>,
     shared: Arc<Shared>,
+    /// How long it looks for events before it sleeps.
+    busy_poll: Duration,
 }
 
 struct Listener {
@@ -49,6 +51,7 @@ impl EventLoop {
         sockets: Vec<TcpListener>,
         shard: Shard<TcpStream>,
         shared: Arc<Shared>,
+        busy_poll: Duration,
     ) -> io::Result<EventLoop> {
         let mut listeners = Vec::new();
         for (place, mut socket) in sockets.into_iter().enumerate() {
@@ -65,6 +68,7 @@ impl EventLoop {
             listeners,
             shard,
             shared,
+            busy_poll,
         })
     }
 
@@ -76,8 +80,7 @@ impl EventLoop {
 
     /// `false` when it was the last.
     fn turn(&mut self, events: &mut Events) -> bool {
-        let timeout = self.timeout();
-        if let Err(error) = self.poll.poll(events, timeout)
+        if let Err(error) = self.wait(events)
             && error.kind() != io::ErrorKind::Interrupted
         {
             self.shared
@@ -94,6 +97,24 @@ impl EventLoop {
             .recorder
             .time(Histogram::TurnDuration, begun.elapsed());
         goes_on
+    }
+
+    /// Waits for events, at first without sleeping if it is to be so: waking up costs more than looking.
+    fn wait(&mut self, events: &mut Events) -> io::Result<()> {
+        let timeout = self.timeout();
+        let busy = timeout.unwrap_or(Duration::MAX).min(self.busy_poll);
+        if busy.is_zero() {
+            return self.poll.poll(events, timeout);
+        }
+        let begun = Instant::now();
+        while begun.elapsed() < busy {
+            self.poll.poll(events, Some(Duration::ZERO))?;
+            if !events.is_empty() {
+                return Ok(());
+            }
+        }
+        let left = timeout.map(|timeout| timeout.saturating_sub(begun.elapsed()));
+        self.poll.poll(events, left)
     }
 
     fn timeout(&mut self) -> Option<Duration> {

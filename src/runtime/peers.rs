@@ -14,6 +14,7 @@ use crate::runtime::inbox::CallKey;
 use crate::runtime::shard::Shard;
 use crate::runtime::slab::Key;
 use crate::runtime::socket::Transport;
+use crate::runtime::wheel::Wheel;
 
 /// A connection and its socket.
 pub(super) struct Peer<T> {
@@ -187,7 +188,7 @@ impl<T: Transport> Shard<T> {
     pub(super) fn set_timer(&mut self, key: Key) {
         if let Some(peer) = self.peers.get_mut(key) {
             let deadline_ms = peer.conn.deadline_ms();
-            if deadline_ms < peer.timer_ms {
+            if Wheel::is_before(deadline_ms, peer.timer_ms) {
                 peer.timer_ms = self.wheel.set(key, deadline_ms);
             }
         }
@@ -224,7 +225,7 @@ impl<T: Transport> Shard<T> {
         } else {
             None
         };
-        let deadline_moved = peer.conn.deadline_ms() < peer.timer_ms;
+        let deadline_moved = Wheel::is_before(peer.conn.deadline_ms(), peer.timer_ms);
         if let Some(account) = gone {
             self.detach(account, key);
         }

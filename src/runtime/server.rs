@@ -10,6 +10,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use mio::{Poll, Waker};
 use rustix::process::{Resource, getrlimit, setrlimit};
+use rustix::thread::CpuSet;
 
 use crate::admin::metrics::Metrics;
 use crate::config::{self, Auth, Config, CorsOrigins, LogLevel, Storage};
@@ -167,6 +168,7 @@ impl Server {
             loads,
             shared: Arc::clone(&shared),
             recorder: metrics.recorder(),
+            busy_poll: config.busy_poll,
         };
         let writer_core = config.pin.then_some(config.shards);
         let writer_shared = Arc::clone(&shared);
@@ -207,8 +209,14 @@ impl Server {
                 drain_timeout: config.drain_timeout,
                 random: Box::new(fill_random),
             });
-            let event_loop = EventLoop::new(poll, listeners, shard, Arc::clone(&shared))
-                .map_err(failed("creating an event loop"))?;
+            let event_loop = EventLoop::new(
+                poll,
+                listeners,
+                shard,
+                Arc::clone(&shared),
+                config.busy_poll,
+            )
+            .map_err(failed("creating an event loop"))?;
             shards.push(spawn(
                 "imd-shard",
                 &death,
@@ -296,11 +304,17 @@ fn fill_random(bytes: &mut [u8]) {
     getrandom::fill(bytes).expect("the operating system gives random bytes");
 }
 
-/// Best effort: a core that is not there or not allowed leaves the thread where it is.
+/// Has the thread run on one of the cores that it may use, counted round and round. Best effort: where the system says no, it stays free.
 fn pin(core: usize) {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut set = rustix::thread::CpuSet::new();
-    set.set(core % cores);
+    let Ok(allowed) = rustix::thread::sched_getaffinity(None) else {
+        return;
+    };
+    let mut cores = (0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core));
+    let Some(core) = cores.nth(core % allowed.count().max(1) as usize) else {
+        return;
+    };
+    let mut set = CpuSet::new();
+    set.set(core);
     let _ = rustix::thread::sched_setaffinity(None, &set);
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use crate::admin::health::{self, Readiness};
 use crate::admin::metrics;
 use crate::admin::process::Process;
-use crate::conn::{Delivered, EncodedPushes, Page, PageRequest, Wanted};
+use crate::conn::{Delivered, Page, PageRequest, Wanted};
 use crate::dialect::{Ask, Outcome, Upload};
 use crate::domain::backend::BackendQuery;
 use crate::domain::chat::ChatQuery;
@@ -165,12 +165,14 @@ impl<T: Transport> Shard<T> {
 
     /// Tells sockets of an event, which is encoded once for each dialect.
     fn push(&mut self, told: &Told, sockets: &[Key]) {
-        let mut pushes = EncodedPushes::default();
+        let mut pushes = std::mem::take(&mut self.pushes);
+        pushes.clear();
         for key in sockets {
             self.with_conn(*key, |conn, turn| {
                 conn.handle_event(&told.event, &mut pushes, turn)
             });
         }
+        self.pushes = pushes;
     }
 
     fn want_answer(&mut self, call: CallKey, query: Query) {

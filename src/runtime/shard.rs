@@ -9,7 +9,9 @@ use std::time::Duration;
 use crossbeam_channel::Sender;
 
 use crate::admin::metrics::{Gauge, Recorder};
-use crate::conn::{BufferPool, Compressors, Delivered, Finished, HttpSettings, Want, WsSettings};
+use crate::conn::{
+    BufferPool, Compressors, Delivered, EncodedPushes, Finished, HttpSettings, Want, WsSettings,
+};
 use crate::dialect::Settings;
 use crate::domain::command::Command;
 use crate::domain::desk::Desk;
@@ -113,6 +115,7 @@ pub struct Shard<T> {
     pub(super) scratch: Vec<u8>,
     pub(super) buffers: BufferPool,
     pub(super) compressors: Compressors,
+    pub(super) pushes: EncodedPushes,
     pub(super) now: TimeMs,
     pub(super) now_ms: u64,
     pub(super) date: ImfFixdate,
@@ -163,6 +166,7 @@ impl<T: Transport> Shard<T> {
             scratch: Vec::new(),
             buffers: BufferPool::default(),
             compressors: Compressors::default(),
+            pushes: EncodedPushes::default(),
             now_ms,
             date: imf_fixdate(0),
             date_second: -1,

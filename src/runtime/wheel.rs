@@ -38,6 +38,11 @@ impl Wheel {
         tick * TICK_MS
     }
 
+    /// Whether a deadline comes before a time that [`Wheel::set`] gave, or before [`u64::MAX`] for none: within a tick they are one.
+    pub fn is_before(deadline_ms: u64, set_ms: u64) -> bool {
+        deadline_ms <= set_ms.saturating_sub(TICK_MS)
+    }
+
     /// Moves the keys whose time has come at `now_ms` into `due`.
     pub fn poll(&mut self, now_ms: u64, due: &mut Vec<Key>) {
         while self.next_tick <= now_ms / TICK_MS {
@@ -88,6 +93,17 @@ mod tests {
         wheel.poll(at, &mut due);
         assert_eq!(due, [key(1)]);
         assert_eq!(wheel.next_ms(), None);
+    }
+
+    #[test]
+    fn what_comes_in_the_same_tick_is_not_before() {
+        let mut wheel = Wheel::new(1_000);
+        let at = wheel.set(key(1), 5_000);
+        for deadline_ms in at - 2 * TICK_MS..at + 2 * TICK_MS {
+            let is_before = wheel.set(key(1), deadline_ms) < at;
+            assert_eq!(Wheel::is_before(deadline_ms, at), is_before);
+        }
+        assert!(Wheel::is_before(5_000, u64::MAX) && !Wheel::is_before(u64::MAX, u64::MAX));
     }
 
     #[test]

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError};
 
 use crate::admin::metrics::{CommandResult, Counter, Gauge, Histogram, Recorder};
 use crate::config::LogLevel;
@@ -17,6 +17,9 @@ use crate::store::writer::{LoadRequest, Loaded, Released, Submitted, Writer};
 
 /// How long the writer rests while a shard has too much in its inbox.
 const INBOX_FULL_REST: Duration = Duration::from_micros(200);
+
+/// How long the writer waits for something to do before it tries again to open a store that has failed.
+const REOPEN_REST: Duration = Duration::from_secs(1);
 
 /// Something for the writer.
 #[derive(Debug)]
@@ -41,6 +44,8 @@ pub struct WriterThread {
     pub shared: Arc<Shared>,
     /// Counts for this thread.
     pub recorder: Recorder,
+    /// How long it looks for work before it sleeps.
+    pub busy_poll: Duration,
 }
 
 impl WriterThread {
@@ -49,8 +54,12 @@ impl WriterThread {
         let mut stopping = false;
         while !stopping {
             self.wait_for_inboxes();
-            let Ok(first) = self.inbox.recv() else { break };
-            stopping = self.handle(first);
+            match self.wait() {
+                Ok(first) => stopping = self.handle(first),
+                // To see whether the store opens again.
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
             while !stopping && !self.writer.is_batch_full() {
                 match self.inbox.try_recv() {
                     Ok(next) => stopping = self.handle(next),
@@ -66,6 +75,24 @@ impl WriterThread {
         if let Err(error) = self.writer.close() {
             self.shared
                 .log(LogLevel::Error, &format!("closing the store: {error}"));
+        }
+    }
+
+    /// Waits for work, at first without sleeping if it is to be so, and not for long while the store is closed.
+    fn wait(&self) -> Result<ToWriter, RecvTimeoutError> {
+        if !self.busy_poll.is_zero() {
+            let begun = Instant::now();
+            while begun.elapsed() < self.busy_poll {
+                match self.inbox.try_recv() {
+                    Ok(first) => return Ok(first),
+                    Err(TryRecvError::Empty) => std::hint::spin_loop(),
+                    Err(TryRecvError::Disconnected) => return Err(RecvTimeoutError::Disconnected),
+                }
+            }
+        }
+        match self.writer.is_healthy() {
+            true => Ok(self.inbox.recv()?),
+            false => self.inbox.recv_timeout(REOPEN_REST),
         }
     }
 

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use crate::dialect::Settings;
 use crate::dialect::jim::message::{Said, group_id, put_id, put_message};
 use crate::dialect::jim::status::{self, Status};
@@ -40,11 +42,13 @@ fn end(out: &mut Vec<u8>, status: Status) {
     out.push(b'}');
 }
 
-/// The answer to a heartbeat.
-pub(super) fn put_beat(out: &mut Vec<u8>, now: TimeMs) {
+/// The answer to a heartbeat. There are many of them: it stays on the stack.
+pub(super) fn beat(now: TimeMs) -> SmallVec<[u8; 96]> {
+    let mut out = SmallVec::new();
     out.extend_from_slice(b"{\"command\":13,\"data\":{\"createTime\":");
-    put_number(out, now.0);
+    out.extend_from_slice(itoa::Buffer::new().format(now.0).as_bytes());
     out.extend_from_slice(b",\"hbbyte\":-128}}");
+    out
 }
 
 /// The answer to who joined a group or is a member of it.

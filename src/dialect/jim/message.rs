@@ -1,5 +1,6 @@
 //! Messages as this dialect shows them, and what it keeps with its own that the others do not need.
 
+use std::io::Write;
 use std::sync::Arc;
 
 use crate::dialect::json::{put_escaped, put_number, put_string};
@@ -140,9 +141,8 @@ pub(super) fn put_id(out: &mut Vec<u8>, message: &Message) {
     match &message.client_id {
         Some(client_id) if message.origin == Dialect::Jim => put_string(out, client_id),
         _ => {
-            out.push(b'"');
-            out.extend_from_slice(format!("{:032x}", message.id.0).as_bytes());
-            out.push(b'"');
+            // Writing to a vector cannot fail.
+            let _ = write!(out, "\"{:032x}\"", message.id.0);
         }
     }
 }

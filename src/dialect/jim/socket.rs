@@ -107,9 +107,7 @@ impl Endpoint for Jim {
             return false;
         }
         self.use_token(context);
-        let mut out = Vec::with_capacity(80);
-        encode::put_beat(&mut out, context.now);
-        context.frames.text(&out);
+        context.frames.text(&encode::beat(context.now));
         true
     }
 
@@ -134,7 +132,7 @@ impl Endpoint for Jim {
         match incoming.0 {
             Asked::Refused(status, command) => answer(status, command, context),
             Asked::Beat => send(context, |out, context| {
-                encode::put_beat(out, context.now);
+                out.extend_from_slice(&encode::beat(context.now));
             }),
             Asked::Close => {
                 context.frames.close(close::NORMAL, status::CLOSED.text);

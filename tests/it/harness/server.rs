@@ -202,6 +202,11 @@ impl Server {
         &self.addrs
     }
 
+    /// The number of the process.
+    pub fn pid(&self) -> u32 {
+        self.process.child.id()
+    }
+
     /// The data directory.
     pub fn data(&self) -> &Path {
         self.dir.path()

@@ -4,3 +4,4 @@ mod admin;
 mod options;
 mod restart;
 mod stores;
+mod threads;

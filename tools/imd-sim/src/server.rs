@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, bounded, unbounded};
 use imd::admin::metrics::Metrics;
@@ -155,6 +156,7 @@ impl Server {
             loads: to_loads,
             shared: Arc::clone(&shared),
             recorder: metrics.recorder(),
+            busy_poll: Duration::ZERO,
         };
         let shards = (0..shards).map(|index| {
             let mut rng = fastrand::Rng::with_seed(seed << 8 | index as u64);
