@@ -14,6 +14,7 @@ use crate::domain::command::{Command, Peer, Refusal, Reply, Who};
 use crate::domain::desk::{Lookup, SessionMemo};
 use crate::domain::event::Event;
 use crate::domain::ids::AccountId;
+use crate::domain::member::Member;
 use crate::domain::message::{Dialect, MessageKind};
 use crate::domain::query::{Answer, Query, Resolved};
 use crate::domain::token::TokenHash;
@@ -36,6 +37,8 @@ pub struct Chat {
     outstanding: Option<Box<Outstanding>>,
     /// Exists only while something is to be recorded.
     acknowledging: Option<Box<Acknowledging>>,
+    /// Where this client's part has changed while it is asked what waits: the answer does not know of it.
+    changed: Option<Box<Vec<Member>>>,
     /// Ids that could stand for others and were acknowledged of late as they are, the oldest first, at most [`CHAT_RECENT_ACKS_MAX`].
     recent: Vec<u64>,
 }
@@ -76,6 +79,7 @@ impl Endpoint for Chat {
             opened_ms: 0,
             outstanding: None,
             acknowledging: None,
+            changed: None,
             recent: Vec::new(),
         };
         (chat, SocketStep::Done)
@@ -137,6 +141,7 @@ impl Endpoint for Chat {
                         pushed: context.presence.pushed(account),
                         rows_max: CHAT_OUTSTANDING_MAX,
                     };
+                    self.changed = Some(Box::default());
                     wait(Ask::Query(Query::Chat(query)), Next::Waiting)
                 }
                 None => SocketStep::Done,
@@ -173,7 +178,11 @@ impl Endpoint for Chat {
                 self.record()
             }
             // What was not found is offered again; what could not be counted is still there to be fetched.
-            (Next::Find(_) | Next::Waiting, _) => SocketStep::Done,
+            (Next::Waiting, _) => {
+                self.changed = None;
+                SocketStep::Done
+            }
+            (Next::Find(_), _) => SocketStep::Done,
             (Next::Said(source), Outcome::Refused(refusal)) => {
                 self.refuse(refusal.into(), source, context)
             }
@@ -264,6 +273,9 @@ impl Endpoint for Chat {
                 context.presence.settle_pushes(member);
                 if let Some(outstanding) = &mut self.outstanding {
                     outstanding.update(member);
+                }
+                if let Some(changed) = &mut self.changed {
+                    changed.push(member.clone());
                 }
                 self.tidy();
                 false
@@ -406,6 +418,7 @@ impl Chat {
         let (ChatAnswer::Waiting { pushed, others }, Some(own)) = (answer, self.account()) else {
             return SocketStep::Done;
         };
+        let changed = self.changed.take().unwrap_or_default();
         // What has come since the question was pushed here or elsewhere.
         let since = context.presence.pushed(own);
         let mut count = 0;
@@ -423,8 +436,12 @@ impl Chat {
         }
         for row in pushed {
             let (conversation, position) = (row.message.conversation, row.message.position);
-            // What has been acknowledged since is not there any more.
-            if !since.contains(conversation, position) {
+            // What has been acknowledged since is not there any more, or it stands there again because another shard is behind.
+            let is_done = changed.iter().any(|member| {
+                member.conversation == conversation
+                    && (!member.is_active() || member.has_acknowledged(position))
+            });
+            if is_done || !since.contains(conversation, position) {
                 continue;
             }
             let place = Place::of(&row.message, row.recipient);
