@@ -169,6 +169,13 @@ pub enum Command {
         /// Who becomes a member, in their order; who is one already stays one.
         added: Vec<Who>,
     },
+    /// Ends all memberships of a group, which nobody can join, change or write to from then on.
+    DeleteGroup {
+        /// The group.
+        group: ConversationId,
+        /// Who asks, if it is only done for the owner.
+        by: Option<AccountId>,
+    },
 }
 
 impl Command {
@@ -319,6 +326,8 @@ pub enum Refusal {
     NotAGroup,
     /// The account is not a member.
     NotAMember,
+    /// The group is somebody else's.
+    NotTheOwner,
     /// The conversation is one with another account than the one that was named.
     OtherPeer,
     /// The name cannot be an account's.

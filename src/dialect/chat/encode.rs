@@ -82,7 +82,10 @@ impl From<Refusal> for Refused {
             | Refusal::NotAGroup
             | Refusal::NoSuchMessage
             | Refusal::NoAgent => Refused::NotFound,
-            Refusal::NotAMember | Refusal::OtherPeer | Refusal::TokenTaken => Refused::NotYours,
+            Refusal::NotAMember
+            | Refusal::NotTheOwner
+            | Refusal::OtherPeer
+            | Refusal::TokenTaken => Refused::NotYours,
             Refusal::BadName | Refusal::ToSelf => Refused::BadRequest,
             Refusal::GroupFull => Refused::TooMany,
             Refusal::Busy => Refused::Busy,

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use crate::domain::account::{Account, check_name};
 use crate::domain::command::{Effect, GroupAbout, Refusal, Reply};
 use crate::domain::conversation::{Conversation, ConversationKind, Group, Head};
-use crate::domain::decide::Deciding;
+use crate::domain::decide::{Deciding, standing};
 use crate::domain::event::{Announcement, Audience, Event};
 use crate::domain::holes::Holes;
-use crate::domain::ids::Slot;
+use crate::domain::ids::{AccountId, Slot};
 use crate::domain::member::Member;
 use crate::domain::needs::Named;
 
@@ -61,7 +61,7 @@ impl Deciding<'_> {
         members: Vec<(Named, Option<Member>)>,
         name_taken: bool,
     ) -> Result<Reply, Refusal> {
-        let mut conversation = group.ok_or(Refusal::NoSuchConversation)?;
+        let mut conversation = standing(group)?;
         self.join(&mut conversation, members, name_taken)?;
         Ok(Reply::Group(conversation.id))
     }
@@ -150,8 +150,31 @@ impl Deciding<'_> {
         group: Option<Conversation>,
         whom: Vec<(Named, Option<Member>)>,
     ) -> Result<Reply, Refusal> {
-        let mut conversation = group.ok_or(Refusal::NoSuchConversation)?;
-        self.part(&mut conversation, whom)?;
+        let mut conversation = standing(group)?;
+        let leaving = whom.into_iter().filter_map(|(_, member)| member);
+        self.part(&mut conversation, leaving)?;
+        Ok(Reply::Group(conversation.id))
+    }
+
+    pub(super) fn delete_group(
+        &mut self,
+        by: Option<AccountId>,
+        group: Option<Conversation>,
+        members: Vec<Member>,
+    ) -> Result<Reply, Refusal> {
+        let mut conversation = standing(group)?;
+        let ConversationKind::Group(group) = &mut conversation.kind else {
+            return Err(Refusal::NotAGroup);
+        };
+        if by.is_some_and(|by| by != group.owner) {
+            return Err(Refusal::NotTheOwner);
+        }
+        Arc::make_mut(group).owner = AccountId::SERVER;
+        if members.is_empty() {
+            self.effects
+                .push(Effect::Conversation(conversation.clone()));
+        }
+        self.part(&mut conversation, members)?;
         Ok(Reply::Group(conversation.id))
     }
 
@@ -159,7 +182,7 @@ impl Deciding<'_> {
     pub(super) fn part(
         &mut self,
         conversation: &mut Conversation,
-        whom: Vec<(Named, Option<Member>)>,
+        whom: impl IntoIterator<Item = Member>,
     ) -> Result<(), Refusal> {
         let head = conversation.head.position;
         let ConversationKind::Group(group) = &mut conversation.kind else {
@@ -167,14 +190,9 @@ impl Deciding<'_> {
         };
         let group = Arc::make_mut(group);
         let mut left: Vec<(Member, u64)> = Vec::new();
-        for (_, member) in whom {
-            let Some(mut member) = member.filter(Member::is_active) else {
-                continue;
-            };
-            if left
-                .iter()
-                .any(|(other, _)| other.account == member.account)
-            {
+        let mut seen = std::collections::HashSet::new();
+        for mut member in whom {
+            if !member.is_active() || !seen.insert(member.account) {
                 continue;
             }
             let cleared = member.unread(head);
@@ -237,6 +255,7 @@ impl Deciding<'_> {
     ) -> Result<Reply, Refusal> {
         let account = account.ok_or(Refusal::NoSuchAccount)?;
         let (conversation, member) = *existing.ok_or(Refusal::NoSuchConversation)?;
+        let conversation = standing(Some(conversation))?;
         let member = member
             .filter(Member::is_active)
             .ok_or(Refusal::NotAMember)?;
