@@ -72,7 +72,6 @@ fn shard() -> (Shard<NoSocket>, Receiver<ToWriter>) {
             ping_after_ms: 60_000,
             idle_timeout_ms: 120_000,
             deflate: false,
-            origins: Vec::new(),
             diagnostics: false,
         }),
         shared: Arc::new(shared),
