@@ -179,7 +179,7 @@ pub enum Command {
 }
 
 impl Command {
-    /// Whether it says what has been read or has arrived: that is small, soon done, and never refused for want of room.
+    /// Whether it says what has been read or has arrived: that is small, soon done, and waits for room before it is refused.
     pub fn is_mark(&self) -> bool {
         matches!(
             self,
