@@ -11,6 +11,7 @@ use crate::domain::holes::Holes;
 use crate::domain::ids::{AccountId, Slot};
 use crate::domain::member::Member;
 use crate::domain::needs::Named;
+use crate::limits::SLOT_BITS;
 
 /// A group and an account's part in it.
 type Existing = Option<Box<(Conversation, Option<Member>)>>;
@@ -115,6 +116,9 @@ impl Deciding<'_> {
                 },
                 None => {
                     let slot = group.next_slot;
+                    if slot.0 >= 1 << SLOT_BITS {
+                        return Err(Refusal::GroupFull);
+                    }
                     group.next_slot.0 += 1;
                     Member::new(
                         conversation.id,

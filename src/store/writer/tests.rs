@@ -10,16 +10,17 @@ use std::sync::atomic::Ordering;
 use super::{LoadRequest, Loaded};
 use crate::domain::account::Profile;
 use crate::domain::backend::{Relay, RelayTo};
-use crate::domain::command::{Command, GroupAbout, Peer, Refusal, Reply, Send, Who};
+use crate::domain::command::{Command, Effect, GroupAbout, Peer, Refusal, Reply, Send, Who};
+use crate::domain::conversation::ConversationKind;
 use crate::domain::decide::Policy;
 use crate::domain::event::{Event, Told};
-use crate::domain::ids::{AccountId, CommitNumber, ConversationId, Position};
+use crate::domain::ids::{AccountId, CommitNumber, ConversationId, Position, Slot};
 use crate::domain::member::ReadMark;
 use crate::domain::message::{Dialect, MessageKind};
 use crate::domain::state::State;
 use crate::domain::token::TokenHash;
 use crate::limits::{
-    BATCH_BYTES_MAX, BATCH_COMMANDS_MAX, LOADS_PER_COMMAND_MAX, MESSAGE_BODY_BYTES_MAX,
+    BATCH_BYTES_MAX, BATCH_COMMANDS_MAX, LOADS_PER_COMMAND_MAX, MESSAGE_BODY_BYTES_MAX, SLOT_BITS,
     STATE_CACHE_BYTES_MAX, TOKENS_PER_ACCOUNT_MAX,
 };
 use crate::store::StoreError;
@@ -740,4 +741,33 @@ fn an_empty_group_and_one_that_jim_clients_named_can_be_deleted() {
     assert_eq!(world.run(join), gone);
     let say = send(2, Peer::JimGroup(Arc::from("club")), "x");
     assert_eq!(world.run(say), gone);
+}
+
+#[test]
+fn a_group_that_has_given_all_slots_takes_only_former_members() {
+    let mut world = World::with_default_cache();
+    world.has_model = false;
+    world.run(group("a", &["b"])).unwrap();
+    let id = ConversationId(1);
+    let mut conversation = world.writer.state.conversation(id).unwrap().unwrap();
+    let ConversationKind::Group(about) = &mut conversation.kind else {
+        panic!("a group")
+    };
+    Arc::make_mut(about).next_slot = Slot((1 << SLOT_BITS) - 1);
+    let commit = world.writer.commit_number();
+    let changed = [Effect::Conversation(conversation)];
+    world.writer.state.apply(&changed, commit);
+    let add = |name: &str| Command::AddMembers {
+        group: id,
+        members: vec![named(name)],
+    };
+    assert_eq!(world.run(add("c")), Ok(Reply::Group(id)));
+    assert_eq!(world.run(add("d")), Err(Refusal::GroupFull));
+    let leaving = Command::RemoveMembers {
+        group: id,
+        members: vec![named("b")],
+    };
+    world.run(leaving).unwrap();
+    assert_eq!(world.run(add("d")), Err(Refusal::GroupFull));
+    assert_eq!(world.run(add("b")), Ok(Reply::Group(id)));
 }
