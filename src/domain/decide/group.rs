@@ -1,5 +1,6 @@
 //! Groups: made, joined and left. Of those that `jim` clients make by joining them under a name the members are told who comes and goes.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::domain::account::{Account, check_name};
@@ -78,12 +79,12 @@ impl Deciding<'_> {
             return Err(Refusal::NotAGroup);
         };
         let group = Arc::make_mut(group);
-        let mut created: Vec<Arc<Account>> = Vec::new();
+        let mut created: HashMap<Arc<str>, Arc<Account>> = HashMap::new();
         let mut joined: Vec<Member> = Vec::new();
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         for (named, member) in whom {
             let named = match named {
-                Named::NewName(name) => match created.iter().find(|account| account.name == name) {
+                Named::NewName(name) => match created.get(&name) {
                     Some(account) => Named::Account(Arc::clone(account)),
                     None => Named::NewName(name),
                 },
@@ -93,7 +94,7 @@ impl Deciding<'_> {
             let account = self.account(named)?;
             if is_new {
                 name_taken |= account.name == group.name;
-                created.push(Arc::clone(&account));
+                created.insert(Arc::clone(&account.name), Arc::clone(&account));
             }
             if !seen.insert(account.id) || member.as_ref().is_some_and(Member::is_active) {
                 continue;
@@ -194,7 +195,7 @@ impl Deciding<'_> {
         };
         let group = Arc::make_mut(group);
         let mut left: Vec<(Member, u64)> = Vec::new();
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         for mut member in whom {
             if !member.is_active() || !seen.insert(member.account) {
                 continue;
