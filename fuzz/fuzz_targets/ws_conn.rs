@@ -72,7 +72,6 @@ impl Peer {
                 ping_after_ms: 60_000,
                 idle_timeout_ms: 120_000,
                 deflate: script & 1 != 0,
-                origins: Vec::new(),
                 diagnostics: true,
             },
             compressors: Compressors::default(),

@@ -147,6 +147,8 @@ labels! {
         NotAGroup = "not_a_group";
         /// The account is not a member.
         NotAMember = "not_a_member";
+        /// The group is somebody else's.
+        NotTheOwner = "not_the_owner";
         /// The conversation is one with another account than the one that was named.
         OtherPeer = "other_peer";
         /// The name cannot be an account's.

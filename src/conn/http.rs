@@ -30,13 +30,13 @@ pub struct HttpSettings {
     /// Most bytes that may wait to be written on a socket that is pushed to; past it the socket is closed. Requests wait sooner, at
     /// [`crate::limits::ANSWERS_WAITING_BYTES_MAX`] or at this if it is less, until the peer has taken some.
     pub outbox_bytes_max: usize,
-    /// Whose pages may read answers.
+    /// Whose pages may read answers and open WebSockets.
     pub cors: CorsPolicy,
     /// What a request head may measure.
     pub limits: Limits,
 }
 
-/// Which other origins' pages may read answers (the Fetch Standard's CORS protocol).
+/// Which other origins' pages may read answers (the Fetch Standard's CORS protocol) and open WebSockets (RFC 6455 §10.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CorsPolicy {
     /// None: only the same origin.
@@ -45,6 +45,52 @@ pub enum CorsPolicy {
     Listed(Vec<String>),
     /// All.
     Any,
+}
+
+impl CorsPolicy {
+    /// Whether pages of `origin`, which is another one than the server's own, may.
+    fn permits(&self, origin: &str) -> bool {
+        match self {
+            CorsPolicy::SameOrigin => false,
+            CorsPolicy::Listed(origins) => origins.iter().any(|listed| listed == origin),
+            CorsPolicy::Any => true,
+        }
+    }
+
+    /// The origin whose page may read the answer to a request: `*` or the request's.
+    fn allow_origin(&self, head: &Head<'_>) -> Option<Box<str>> {
+        let origin = head.header("origin")?;
+        match self {
+            CorsPolicy::Any => Some("*".into()),
+            _ => std::str::from_utf8(origin)
+                .ok()
+                .filter(|origin| self.permits(origin))
+                .map(Box::from),
+        }
+    }
+
+    /// Whether a WebSocket may be opened. Browsers say whose page asks, and other clients name no origin.
+    fn permits_socket(&self, head: &Head<'_>) -> bool {
+        let mut fields = head.headers();
+        fields.all(|(name, value)| {
+            !name.eq_ignore_ascii_case("origin")
+                || std::str::from_utf8(value)
+                    .is_ok_and(|origin| is_own_origin(origin, head) || self.permits(origin))
+        })
+    }
+}
+
+/// Whether `origin` is the server's own as the request names it, whatever the scheme: TLS may end before the server.
+fn is_own_origin(origin: &str, head: &Head<'_>) -> bool {
+    let own = head.host();
+    [("http://", ":80"), ("https://", ":443")]
+        .into_iter()
+        .any(|(scheme, port)| {
+            let host = origin.strip_prefix(scheme);
+            host.is_some_and(|host| {
+                host.eq_ignore_ascii_case(own.strip_suffix(port).unwrap_or(own))
+            })
+        })
 }
 
 /// The HTTP side of a connection. Small while nothing is under way.
@@ -257,7 +303,7 @@ impl Answer {
                 false => Connection::for_request(head),
             },
             is_head: head.method() == Method::Head,
-            allow_origin: allow_origin(head, &side.turn.http.cors),
+            allow_origin: side.turn.http.cors.allow_origin(head),
             started_ms: side.turn.now_ms,
         }
     }
@@ -396,25 +442,11 @@ fn endpoint(path: &str, head: &Head<'_>, diagnostics: bool) -> Option<Place> {
     }
 }
 
-/// Whether the page that asks is the server's own.
-fn is_own_origin(head: &Head<'_>) -> bool {
-    let origin = head.header_str("origin").unwrap_or_default();
-    let host = origin
-        .strip_prefix("https://")
-        .or_else(|| origin.strip_prefix("http://"));
-    host.is_some_and(|host| host.eq_ignore_ascii_case(head.host()))
-}
-
 /// The opening handshake (RFC 6455 §4.2).
 fn upgrade(place: Place, head: &Head<'_>, answer: &Answer, side: &mut Side<'_, '_>) -> Begun {
     let settings = side.turn.ws;
     let config = handshake::Config {
         deflate: settings.deflate.then(Policy::default),
-        origins: if is_own_origin(head) {
-            &[]
-        } else {
-            &settings.origins
-        },
     };
     let fields = head.headers().map(|(name, value)| (name.as_bytes(), value));
     let upgrade = match handshake::check(
@@ -439,6 +471,10 @@ fn upgrade(place: Place, head: &Head<'_>, answer: &Answer, side: &mut Side<'_, '
             return Begun::Answered;
         }
     };
+    if !side.turn.http.cors.permits_socket(head) {
+        write_refusal(403, "origin not permitted", None, answer, side);
+        return Begun::Answered;
+    }
     upgrade.encode(side.outbox.buffer(side.turn.buffers));
     let (query, deflate) = (head.query(), upgrade.deflate);
     Begun::Upgraded(Box::new(match place {
@@ -608,18 +644,4 @@ fn allow(methods: &[Method]) -> String {
         .map(|method| method.name())
         .chain(std::iter::once("OPTIONS"));
     names.collect::<Vec<_>>().join(", ")
-}
-
-fn allow_origin(head: &Head<'_>, cors: &CorsPolicy) -> Option<Box<str>> {
-    match cors {
-        CorsPolicy::SameOrigin => None,
-        CorsPolicy::Any => head.header("origin").map(|_| "*".into()),
-        CorsPolicy::Listed(origins) => {
-            let origin = head.header_str("origin")?;
-            origins
-                .iter()
-                .any(|listed| listed == origin)
-                .then(|| origin.into())
-        }
-    }
 }

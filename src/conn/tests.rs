@@ -81,7 +81,6 @@ impl Peer {
                 ping_after_ms: 60_000,
                 idle_timeout_ms: 120_000,
                 deflate: false,
-                origins: Vec::new(),
                 diagnostics: false,
             },
             compressors: Compressors::default(),

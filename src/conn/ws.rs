@@ -24,8 +24,6 @@ pub struct WsSettings {
     pub idle_timeout_ms: u64,
     /// Whether compression is agreed on (permessage-deflate, RFC 7692).
     pub deflate: bool,
-    /// The origins whose pages may connect; empty for all.
-    pub origins: Vec<String>,
     /// Whether `/echo` is served.
     pub diagnostics: bool,
 }

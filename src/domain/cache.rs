@@ -42,6 +42,11 @@ impl<K: Hash + Eq, V> Cache<K, V> {
         self.rows.get(key).map(|entry| &entry.value)
     }
 
+    /// All rows, none of which is used thereby.
+    pub fn values(&self) -> impl Iterator<Item = &V> {
+        self.rows.values().map(|entry| &entry.value)
+    }
+
     /// The row of `key` to change it in `commit`.
     pub fn get_mut<Q: Hash + Eq + ?Sized>(
         &mut self,

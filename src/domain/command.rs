@@ -169,10 +169,17 @@ pub enum Command {
         /// Who becomes a member, in their order; who is one already stays one.
         added: Vec<Who>,
     },
+    /// Ends all memberships of a group, which nobody can join, change or write to from then on.
+    DeleteGroup {
+        /// The group.
+        group: ConversationId,
+        /// Who asks, if it is only done for the owner.
+        by: Option<AccountId>,
+    },
 }
 
 impl Command {
-    /// Whether it says what has been read or has arrived: that is small, soon done, and never refused for want of room.
+    /// Whether it says what has been read or has arrived: that is small, soon done, and waits for room before it is refused.
     pub fn is_mark(&self) -> bool {
         matches!(
             self,
@@ -319,6 +326,8 @@ pub enum Refusal {
     NotAGroup,
     /// The account is not a member.
     NotAMember,
+    /// The group is somebody else's.
+    NotTheOwner,
     /// The conversation is one with another account than the one that was named.
     OtherPeer,
     /// The name cannot be an account's.

@@ -87,7 +87,7 @@ impl Pair {
 /// What a group is, without its members.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
-    /// Who may change it.
+    /// Who may change it; [`AccountId::SERVER`], which no client is, once it is deleted.
     pub owner: AccountId,
     /// Shown to people; need not be unique.
     pub name: Arc<str>,
@@ -138,6 +138,12 @@ impl Conversation {
             ConversationKind::Group(group) => Some(group),
             ConversationKind::Single(_) | ConversationKind::Events(_) => None,
         }
+    }
+
+    /// Whether it is a group that was deleted: it has no members and never will, and those who were see what they saw.
+    pub fn is_deleted(&self) -> bool {
+        self.group()
+            .is_some_and(|group| group.owner == AccountId::SERVER)
     }
 
     /// Whether it holds events only, which nobody sees as a conversation.

@@ -90,6 +90,13 @@ pub fn decide(
     decision
 }
 
+/// The conversation that was named, if it is there and not deleted.
+fn standing(conversation: Option<Conversation>) -> Result<Conversation, Refusal> {
+    conversation
+        .filter(|conversation| !conversation.is_deleted())
+        .ok_or(Refusal::NoSuchConversation)
+}
+
 struct Deciding<'a> {
     numbers: &'a mut Numbers,
     policy: &'a Policy,
@@ -222,6 +229,13 @@ impl Deciding<'_> {
                 members,
                 name_taken,
             )?,
+            (
+                Command::DeleteGroup { by, .. },
+                Facts::Group {
+                    conversation,
+                    members,
+                },
+            ) => self.delete_group(*by, conversation, members)?,
             (Command::Recall(recall), Facts::Recall(found)) => self.recall(recall, found)?,
             (Command::Acknowledge { messages, .. }, Facts::Parts(parts)) => {
                 for ((_, positions), (conversation, member)) in messages.iter().zip(parts) {
@@ -327,7 +341,7 @@ impl Deciding<'_> {
                         recipient: recipient.map(|recipient| recipient.0.id),
                     });
                 }
-                let conversation = conversation.ok_or(Refusal::NoSuchConversation)?;
+                let conversation = standing(conversation)?;
                 let member = member
                     .filter(Member::is_active)
                     .ok_or(Refusal::NotAMember)?;

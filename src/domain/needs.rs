@@ -40,6 +40,8 @@ pub enum Key {
     ClientId(ClientKey),
     /// The group that `jim` clients made under a name.
     JimGroup(Arc<str>),
+    /// All members of a group.
+    Members(ConversationId),
     /// Among whom a visitor's agent is chosen, with their visitors counted since a time.
     Candidates(AccountId, TimeMs),
     /// A message to take back.
@@ -97,6 +99,8 @@ pub enum Row {
     ClientId(ClientKey, Option<Arc<Message>>),
     /// For [`Key::JimGroup`].
     JimGroup(Arc<str>, Option<ConversationId>),
+    /// For [`Key::Members`]: those who are members.
+    Members(ConversationId, Vec<Member>),
     /// For [`Key::Candidates`].
     Candidates(Box<Candidates>),
     /// For [`Key::Recall`].
@@ -167,6 +171,13 @@ pub enum Facts {
         members: Vec<(Named, Option<Member>)>,
         /// Whether an account has the name that the group then has.
         name_taken: bool,
+    },
+    /// For [`Command::DeleteGroup`].
+    Group {
+        /// The group.
+        conversation: Option<Conversation>,
+        /// All its members.
+        members: Vec<Member>,
     },
     /// For [`Command::SetProfile`] and [`Command::SetCard`].
     Profile(Named),
@@ -399,6 +410,7 @@ impl Gather<'_> {
                 let whom: Vec<Who> = removed.iter().chain(added).cloned().collect();
                 self.members(*group, &whom, name.as_ref())
             }
+            Command::DeleteGroup { group, .. } => self.whole_group(*group),
             Command::ReadAll { account, marks } => {
                 let conversations = marks.iter().map(|(conversation, _)| *conversation);
                 self.parts(*account, conversations)
@@ -590,6 +602,26 @@ impl Gather<'_> {
             conversation: conversation?,
             members,
             name_taken: name_taken?,
+        })
+    }
+
+    fn whole_group(&mut self, id: ConversationId) -> Option<Facts> {
+        let found = self.state.conversation(id);
+        let conversation = self.want(found)?;
+        let count = conversation
+            .as_ref()
+            .and_then(Conversation::group)
+            .map_or(0, |group| group.member_count);
+        let members = match count {
+            0 => Vec::new(),
+            count => {
+                let found = self.state.members(id, count);
+                self.want(found)?
+            }
+        };
+        Some(Facts::Group {
+            conversation,
+            members,
         })
     }
 

@@ -33,6 +33,8 @@ pub struct State {
     recalled: Option<(RecallKey, Option<Arc<Message>>)>,
     /// Loaded for one command and used up by it, since too much could change it.
     shown: Option<(AccountId, Arc<str>, Option<ConversationId>)>,
+    /// Who was a member of a group when that was loaded.
+    group_members: Option<(ConversationId, Vec<AccountId>)>,
 }
 
 impl Default for State {
@@ -61,6 +63,7 @@ impl State {
             candidates: None,
             recalled: None,
             shown: None,
+            group_members: None,
         }
     }
 
@@ -127,6 +130,28 @@ impl State {
             .get(&(conversation, account))
             .cloned()
             .ok_or(Key::Member(conversation, account))
+    }
+
+    /// All members of `group`, which are `count`, by slot. What was loaded serves once, with those who have joined since.
+    pub fn members(&mut self, group: ConversationId, count: u32) -> Found<Vec<Member>> {
+        let missing = || Key::Members(group);
+        let loaded = self.group_members.take();
+        let (_, accounts) = loaded
+            .filter(|(loaded, _)| *loaded == group)
+            .ok_or_else(missing)?;
+        let mut members = Vec::with_capacity(accounts.len());
+        for account in accounts {
+            members.extend(self.member(group, account).map_err(|_| missing())?);
+        }
+        members.retain(Member::is_active);
+        if members.len() != count as usize {
+            // What has changed since the load was asked for is in memory, as is what it gave.
+            let known = self.members.values().flatten();
+            let known = known.filter(|member| member.conversation == group && member.is_active());
+            members = known.cloned().collect();
+        }
+        members.sort_unstable_by_key(|member| member.slot);
+        Ok(members)
     }
 
     /// The group that is shown to `account` under `name`. What was loaded serves once.
@@ -227,6 +252,14 @@ impl State {
             Row::JimGroup(name, group) => {
                 let bytes = name.len();
                 self.jim_groups.put_loaded(name, group, bytes);
+            }
+            Row::Members(group, members) => {
+                let accounts = members.iter().map(|member| member.account).collect();
+                self.group_members = Some((group, accounts));
+                for member in members {
+                    self.members
+                        .put_loaded((group, member.account), Some(member), 0);
+                }
             }
             Row::Candidates(candidates) => self.candidates = Some(candidates),
             Row::Recall(key, message) => self.recalled = Some((key, message)),

@@ -409,10 +409,6 @@ pub fn ws_settings(config: &Config) -> WsSettings {
         ping_after_ms: config.ws_ping_after.as_millis() as u64,
         idle_timeout_ms: config.ws_idle_timeout.as_millis() as u64,
         deflate: config.deflate,
-        origins: match &config.cors_origins {
-            CorsOrigins::Listed(origins) => origins.clone(),
-            CorsOrigins::SameOrigin | CorsOrigins::Any => Vec::new(),
-        },
         diagnostics: config.diagnostics,
     }
 }

@@ -199,9 +199,17 @@ impl<T: Transport> Shard<T> {
         }
     }
 
-    /// Marks are not refused: they go as soon as there is room, before anything else. A connection has few, so that they are bounded.
+    /// Marks that find no room wait, unless as many do as may be under way, and go before anything else. They outlive their connections.
     fn want_command(&mut self, call: CallKey, command: Command) {
         if command.is_mark() {
+            let bytes = command.bytes();
+            if self.marks_waiting.len() >= SHARD_COMMANDS_MAX
+                || self.mark_bytes_waiting + bytes > SHARD_COMMAND_BYTES_MAX
+            {
+                self.refuse(call, Refusal::Busy);
+                return;
+            }
+            self.mark_bytes_waiting += bytes;
             self.marks_waiting.push_back((call, command));
             self.submit_marks();
         } else if !self.marks_waiting.is_empty()
@@ -217,6 +225,7 @@ impl<T: Transport> Shard<T> {
             && self.has_room(command)
             && let Some((call, command)) = self.marks_waiting.pop_front()
         {
+            self.mark_bytes_waiting -= command.bytes();
             self.submit_command(Some(call), command);
         }
     }

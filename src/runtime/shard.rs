@@ -98,6 +98,7 @@ pub struct Shard<T> {
     pub(super) command_bytes_in_flight: usize,
     /// Read marks and acknowledgements that found no room, in their order.
     pub(super) marks_waiting: VecDeque<(CallKey, Command)>,
+    pub(super) mark_bytes_waiting: usize,
     /// The accounts of the sockets here.
     pub(super) roster: Roster<Key, CallKey>,
     /// Calls that wait for a view that is being loaded.
@@ -154,6 +155,7 @@ impl<T: Transport> Shard<T> {
             commands_in_flight: 0,
             command_bytes_in_flight: 0,
             marks_waiting: VecDeque::new(),
+            mark_bytes_waiting: 0,
             roster: Roster::default(),
             view_waiters: HashMap::new(),
             body_bytes: 0,

@@ -228,6 +228,7 @@ fn command_result(reply: &Result<Reply, Refusal>) -> CommandResult {
         Err(Refusal::NoSuchConversation) => CommandResult::NoSuchConversation,
         Err(Refusal::NotAGroup) => CommandResult::NotAGroup,
         Err(Refusal::NotAMember) => CommandResult::NotAMember,
+        Err(Refusal::NotTheOwner) => CommandResult::NotTheOwner,
         Err(Refusal::OtherPeer) => CommandResult::OtherPeer,
         Err(Refusal::BadName) => CommandResult::BadName,
         Err(Refusal::ToSelf) => CommandResult::ToSelf,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::domain::account::{Account, ServiceRole};
 use crate::domain::conversation::{ConversationKind, Head, Pair, Topic};
 use crate::domain::ids::{AccountId, ConversationId, TimeMs};
+use crate::domain::member::Member;
 use crate::domain::message::Message;
 use crate::domain::needs::{Key, RecallKey, Row, SingleRow};
 use crate::domain::service::Candidates;
@@ -49,6 +50,11 @@ fn row(snapshot: &dyn Snapshot, key: &Key) -> Result<Row> {
             snapshot.message_named(key.sender, key.conversation, key.origin, &key.client_id)?,
         ),
         Key::JimGroup(name) => Row::JimGroup(Arc::clone(name), snapshot.jim_group(name)?),
+        Key::Members(group) => {
+            let mut members = snapshot.members(*group)?;
+            members.retain(Member::is_active);
+            Row::Members(*group, members)
+        }
         Key::Candidates(visitor, since) => {
             Row::Candidates(Box::new(candidates(snapshot, *visitor, *since)?))
         }

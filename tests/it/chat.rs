@@ -205,6 +205,33 @@ fn a_team_is_a_group_of_the_other_dialects() {
 }
 
 #[test]
+fn a_deleted_team_is_gone_in_every_dialect_and_what_was_said_there_stays() {
+    let mut server = Server::durable(&[]);
+    let (mut a, b) = (App::login(&server, "a"), App::login(&server, "b"));
+    let members = json!([{"userId": a.user}, {"userId": b.user}]);
+    let team = a.call("/im/team/add", &json!({"name": "群", "members": members}));
+    let mut backend = Backend::new(server.client());
+    let rows = backend.list("c/a/b");
+    let conv_id = rows[0]["conv_id"].as_str().expect("an id").to_owned();
+    backend.send_into("c/a/a", &conv_id, "x");
+    a.call("/im/team/delete", &json!({"teamId": team["id"]}));
+    for _ in 0..2 {
+        let mut backend = Backend::new(server.client());
+        assert_eq!(backend.list("c/a/a").len() + backend.list("c/a/b").len(), 0);
+        let joining = json!({"conv_id": conv_id, "member": ["c/a/a", "new"]});
+        backend.refused("/im/add/group/merber", &joining, 404);
+        backend.refused(&format!("/im/group/{conv_id}/list"), &json!({}), 404);
+        let alias = json!({"id": "c/a/a", "alias": "z"});
+        backend.refused(&format!("/im/group/{conv_id}/alias"), &alias, 404);
+        let said = json!({"from_id": "c/a/a", "conv_id": conv_id, "msg": "y"});
+        backend.refused("/im/send/msg", &said, 404);
+        assert_eq!(backend.messages(&conv_id, None).len(), 1);
+        server.kill();
+        server.start_again();
+    }
+}
+
+#[test]
 fn an_event_waits_over_a_kill_until_it_is_acknowledged() {
     let mut server = Server::durable(&[]);
     let (mut a, mut b) = (App::login(&server, "a"), App::login(&server, "b"));

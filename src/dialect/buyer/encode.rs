@@ -102,6 +102,7 @@ impl From<Refusal> for Refused {
             Refusal::NoSuchConversation => (CallResult::Refused, "会话不存在"),
             Refusal::NotAMember => (CallResult::Refused, "不是该群的成员"),
             Refusal::NotAGroup => (CallResult::Refused, "会话不是群"),
+            Refusal::NotTheOwner => (CallResult::Refused, "不是群主"),
             Refusal::OtherPeer => (CallResult::Refused, "会话与接收方不符"),
             Refusal::BadName => (CallResult::Refused, "用户名不合法"),
             Refusal::ToSelf => (CallResult::Refused, "不能给自己发送消息"),

@@ -13,7 +13,7 @@ use crate::domain::chat::{Arrangement, ChatAnswer, ChatQuery};
 use crate::domain::command::{Command, GroupAbout, Reply, Send, Who};
 use crate::domain::conversation::Conversation;
 use crate::domain::desk::Lookup;
-use crate::domain::ids::{AccountId, ConversationId, Slot};
+use crate::domain::ids::{AccountId, Slot};
 use crate::domain::member::{Member, ReadMark};
 use crate::domain::message::Dialect;
 use crate::domain::query::{Answer, Query};
@@ -48,8 +48,6 @@ pub(super) enum Next {
     },
     /// With a team and its members: change it, if it is the caller's to change.
     ChangeTeam(Caller, TeamChange),
-    /// With them: end all memberships.
-    DeleteTeam(Caller),
 }
 
 /// Who calls, where that is known: the user of the token that was shown.
@@ -141,7 +139,10 @@ fn begin(task: Task, caller: Caller, context: &mut Context<'_>) -> Step {
             ChatQuery::Members(change.id),
             Next::ChangeTeam(caller, change),
         ),
-        What::DeleteTeam(id) => ask(ChatQuery::Members(id), Next::DeleteTeam(caller)),
+        What::DeleteTeam(group) => {
+            let command = Command::DeleteGroup { group, by: caller };
+            wait(Ask::Submit(command), Next::Done)
+        }
     }
 }
 
@@ -241,13 +242,7 @@ fn answered(next: Next, answer: ChatAnswer, context: &mut Context<'_>) -> Step {
             });
         }
         (Next::ChangeTeam(caller, change), ChatAnswer::Members(team)) => {
-            return with_team(team, caller, context, |_, _| change_team(change));
-        }
-        (Next::DeleteTeam(caller), ChatAnswer::Members(team)) => {
-            return with_team(team, caller, context, |group, members| {
-                let members = members.into_iter().map(Who::Id).collect();
-                Command::RemoveMembers { group, members }
-            });
+            return update_team(team, caller, change, context);
         }
         _ => return refuse(Refused::Failure, context),
     }
@@ -272,21 +267,21 @@ fn with_part(
 }
 
 /// Changes a team, whose owner the caller is if it is known who calls.
-fn with_team(
+fn update_team(
     team: Option<Box<(Conversation, Vec<AccountId>)>>,
     caller: Caller,
+    change: TeamChange,
     context: &mut Context<'_>,
-    command: impl FnOnce(ConversationId, Vec<AccountId>) -> Command,
 ) -> Step {
     let Some(team) = team else {
         return refuse(Refused::NotFound, context);
     };
-    let (conversation, members) = *team;
+    let (conversation, _) = *team;
     let owner = conversation.group().map(|group| group.owner);
     if caller.is_some() && caller != owner {
         return refuse(Refused::NotYours, context);
     }
-    wait(Ask::Submit(command(conversation.id, members)), Next::Done)
+    wait(Ask::Submit(change_team(change)), Next::Done)
 }
 
 fn change_team(change: TeamChange) -> Command {

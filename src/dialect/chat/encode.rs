@@ -9,16 +9,13 @@ use crate::domain::conversation::ConversationKind;
 use crate::domain::ids::{AccountId, ConversationId, TimeMs};
 use crate::domain::message::{Dialect, Message};
 use crate::domain::presence::Presence;
-use crate::limits::ANSWER_BYTES_MAX;
+use crate::limits::{ANSWER_BYTES_MAX, SLOT_BITS};
 
 /// What is kept with a message to a service group, so that it is shown as one.
 pub(super) const CUSTOM: &str = r#"{"chatType":"Custom"}"#;
 
 /// The state of what was pushed and is not acknowledged.
 const PUSHED: &str = "ServerToClientIng";
-
-/// Slots in a row's number: a group has never had as many members.
-const SLOT_BITS: u32 = 20;
 
 /// Why something is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +79,10 @@ impl From<Refusal> for Refused {
             | Refusal::NotAGroup
             | Refusal::NoSuchMessage
             | Refusal::NoAgent => Refused::NotFound,
-            Refusal::NotAMember | Refusal::OtherPeer | Refusal::TokenTaken => Refused::NotYours,
+            Refusal::NotAMember
+            | Refusal::NotTheOwner
+            | Refusal::OtherPeer
+            | Refusal::TokenTaken => Refused::NotYours,
             Refusal::BadName | Refusal::ToSelf => Refused::BadRequest,
             Refusal::GroupFull => Refused::TooMany,
             Refusal::Busy => Refused::Busy,

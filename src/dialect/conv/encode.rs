@@ -58,6 +58,7 @@ impl From<Refusal> for Refused {
             Refusal::NoSuchConversation => Refused::new(404, "会话不存在"),
             Refusal::NotAGroup => Refused::bad("会话不是群"),
             Refusal::NotAMember => Refused::new(403, "不是该会话的成员"),
+            Refusal::NotTheOwner => Refused::new(403, "不是群主"),
             Refusal::OtherPeer => Refused::bad("conv_id 与 to_id 不符"),
             Refusal::BadName => Refused::bad("用户 id 须为 1 到 255 字节，不能含有控制字符"),
             Refusal::ToSelf => Refused::bad("不能给自己发送消息"),

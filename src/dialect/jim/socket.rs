@@ -433,7 +433,7 @@ fn refuse(next: &Next, refusal: Refusal, context: &mut SocketContext<'_>) -> Ste
     };
     let status = match refusal {
         Refusal::Busy | Refusal::Failure => status::BUSY,
-        Refusal::NotAMember => status::NOT_YOURS,
+        Refusal::NotAMember | Refusal::NotTheOwner => status::NOT_YOURS,
         _ => refused,
     };
     answer(status, command, context)

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Deciding;
+use super::{Deciding, standing};
 use crate::domain::account::{Account, Profile};
 use crate::domain::backend::{Relay, RelayTo};
 use crate::domain::command::{Effect, Refusal, Reply};
@@ -32,7 +32,7 @@ impl Deciding<'_> {
                 recipient,
                 prior: None,
             } => {
-                if conversation.is_none() {
+                if conversation.as_ref().is_none_or(Conversation::is_deleted) {
                     return Err(Refusal::NoSuchConversation);
                 }
                 if !member.as_ref().is_some_and(Member::is_active) {
@@ -127,7 +127,7 @@ impl Deciding<'_> {
         member: Option<Member>,
         alias: &Arc<str>,
     ) -> Result<Reply, Refusal> {
-        let group = group.ok_or(Refusal::NoSuchConversation)?;
+        let group = standing(group)?;
         if group.group().is_none() {
             return Err(Refusal::NotAGroup);
         }

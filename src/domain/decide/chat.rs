@@ -6,7 +6,7 @@ use crate::domain::account::check_name;
 use crate::domain::chat::Arrangement;
 use crate::domain::command::{Effect, Refusal, Reply};
 use crate::domain::conversation::{Conversation, ConversationKind};
-use crate::domain::decide::Deciding;
+use crate::domain::decide::{Deciding, standing};
 use crate::domain::event::{Audience, Event};
 use crate::domain::ids::Position;
 use crate::domain::member::Member;
@@ -78,9 +78,10 @@ impl Deciding<'_> {
         mut members: Vec<(Named, Option<Member>)>,
         name_taken: bool,
     ) -> Result<Reply, Refusal> {
-        let mut conversation = conversation.ok_or(Refusal::NoSuchConversation)?;
+        let mut conversation = standing(conversation)?;
         let added = members.split_off(removed.min(members.len()));
-        self.part(&mut conversation, members)?;
+        let leaving = members.into_iter().filter_map(|(_, member)| member);
+        self.part(&mut conversation, leaving)?;
         if let Some(name) = name {
             self.rename(&mut conversation, name, name_taken)?;
         }

@@ -1,16 +1,18 @@
 //! Groups: made, joined and left. Of those that `jim` clients make by joining them under a name the members are told who comes and goes.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::domain::account::{Account, check_name};
 use crate::domain::command::{Effect, GroupAbout, Refusal, Reply};
 use crate::domain::conversation::{Conversation, ConversationKind, Group, Head};
-use crate::domain::decide::Deciding;
+use crate::domain::decide::{Deciding, standing};
 use crate::domain::event::{Announcement, Audience, Event};
 use crate::domain::holes::Holes;
-use crate::domain::ids::Slot;
+use crate::domain::ids::{AccountId, Slot};
 use crate::domain::member::Member;
 use crate::domain::needs::Named;
+use crate::limits::SLOT_BITS;
 
 /// A group and an account's part in it.
 type Existing = Option<Box<(Conversation, Option<Member>)>>;
@@ -61,7 +63,7 @@ impl Deciding<'_> {
         members: Vec<(Named, Option<Member>)>,
         name_taken: bool,
     ) -> Result<Reply, Refusal> {
-        let mut conversation = group.ok_or(Refusal::NoSuchConversation)?;
+        let mut conversation = standing(group)?;
         self.join(&mut conversation, members, name_taken)?;
         Ok(Reply::Group(conversation.id))
     }
@@ -77,12 +79,12 @@ impl Deciding<'_> {
             return Err(Refusal::NotAGroup);
         };
         let group = Arc::make_mut(group);
-        let mut created: Vec<Arc<Account>> = Vec::new();
+        let mut created: HashMap<Arc<str>, Arc<Account>> = HashMap::new();
         let mut joined: Vec<Member> = Vec::new();
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         for (named, member) in whom {
             let named = match named {
-                Named::NewName(name) => match created.iter().find(|account| account.name == name) {
+                Named::NewName(name) => match created.get(&name) {
                     Some(account) => Named::Account(Arc::clone(account)),
                     None => Named::NewName(name),
                 },
@@ -92,7 +94,7 @@ impl Deciding<'_> {
             let account = self.account(named)?;
             if is_new {
                 name_taken |= account.name == group.name;
-                created.push(Arc::clone(&account));
+                created.insert(Arc::clone(&account.name), Arc::clone(&account));
             }
             if !seen.insert(account.id) || member.as_ref().is_some_and(Member::is_active) {
                 continue;
@@ -115,6 +117,9 @@ impl Deciding<'_> {
                 },
                 None => {
                     let slot = group.next_slot;
+                    if slot.0 >= 1 << SLOT_BITS {
+                        return Err(Refusal::GroupFull);
+                    }
                     group.next_slot.0 += 1;
                     Member::new(
                         conversation.id,
@@ -150,8 +155,31 @@ impl Deciding<'_> {
         group: Option<Conversation>,
         whom: Vec<(Named, Option<Member>)>,
     ) -> Result<Reply, Refusal> {
-        let mut conversation = group.ok_or(Refusal::NoSuchConversation)?;
-        self.part(&mut conversation, whom)?;
+        let mut conversation = standing(group)?;
+        let leaving = whom.into_iter().filter_map(|(_, member)| member);
+        self.part(&mut conversation, leaving)?;
+        Ok(Reply::Group(conversation.id))
+    }
+
+    pub(super) fn delete_group(
+        &mut self,
+        by: Option<AccountId>,
+        group: Option<Conversation>,
+        members: Vec<Member>,
+    ) -> Result<Reply, Refusal> {
+        let mut conversation = standing(group)?;
+        let ConversationKind::Group(group) = &mut conversation.kind else {
+            return Err(Refusal::NotAGroup);
+        };
+        if by.is_some_and(|by| by != group.owner) {
+            return Err(Refusal::NotTheOwner);
+        }
+        Arc::make_mut(group).owner = AccountId::SERVER;
+        if members.is_empty() {
+            self.effects
+                .push(Effect::Conversation(conversation.clone()));
+        }
+        self.part(&mut conversation, members)?;
         Ok(Reply::Group(conversation.id))
     }
 
@@ -159,7 +187,7 @@ impl Deciding<'_> {
     pub(super) fn part(
         &mut self,
         conversation: &mut Conversation,
-        whom: Vec<(Named, Option<Member>)>,
+        whom: impl IntoIterator<Item = Member>,
     ) -> Result<(), Refusal> {
         let head = conversation.head.position;
         let ConversationKind::Group(group) = &mut conversation.kind else {
@@ -167,14 +195,9 @@ impl Deciding<'_> {
         };
         let group = Arc::make_mut(group);
         let mut left: Vec<(Member, u64)> = Vec::new();
-        for (_, member) in whom {
-            let Some(mut member) = member.filter(Member::is_active) else {
-                continue;
-            };
-            if left
-                .iter()
-                .any(|(other, _)| other.account == member.account)
-            {
+        let mut seen = HashSet::new();
+        for mut member in whom {
+            if !member.is_active() || !seen.insert(member.account) {
                 continue;
             }
             let cleared = member.unread(head);
@@ -237,6 +260,7 @@ impl Deciding<'_> {
     ) -> Result<Reply, Refusal> {
         let account = account.ok_or(Refusal::NoSuchAccount)?;
         let (conversation, member) = *existing.ok_or(Refusal::NoSuchConversation)?;
+        let conversation = standing(Some(conversation))?;
         let member = member
             .filter(Member::is_active)
             .ok_or(Refusal::NotAMember)?;

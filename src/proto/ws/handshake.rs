@@ -6,12 +6,9 @@ use super::extension::{self, Deflate, Policy};
 
 /// What the server agrees to.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Config<'a> {
+pub struct Config {
     /// Agree on permessage-deflate if it is offered.
     pub deflate: Option<Policy>,
-    /// The web origins whose pages may connect, such as `https://example.com`; empty: all. Clients that are not
-    /// browsers name no origin and are always welcome (RFC 6455 §10.2).
-    pub origins: &'a [String],
 }
 
 /// Why a request does not become a WebSocket.
@@ -27,16 +24,13 @@ pub enum Refusal {
     Version,
     /// `Sec-WebSocket-Key` is missing, repeated or not the base64 of 16 bytes.
     Key,
-    /// A page of an origin that is not in the list.
-    Origin,
 }
 
 impl Refusal {
-    /// The HTTP status: 400, 403 or 426.
+    /// The HTTP status: 400 or 426.
     pub fn status(self) -> u16 {
         match self {
             Self::Version => 426,
-            Self::Origin => 403,
             _ => 400,
         }
     }
@@ -62,7 +56,6 @@ impl Refusal {
             Self::NotUpgrade => "Upgrade: websocket and Connection: Upgrade expected",
             Self::Version => "Sec-WebSocket-Version: 13 expected",
             Self::Key => "Sec-WebSocket-Key of 16 bytes expected",
-            Self::Origin => "origin not permitted",
         }
     }
 }
@@ -102,7 +95,7 @@ pub fn check<'h>(
     method: &[u8],
     http_minor: u8,
     headers: impl IntoIterator<Item = (&'h [u8], &'h [u8])>,
-    config: &Config<'_>,
+    config: &Config,
 ) -> Result<Upgrade, Refusal> {
     if method != b"GET" {
         return Err(Refusal::Method);
@@ -114,7 +107,6 @@ pub fn check<'h>(
     let mut connection = false;
     let mut versions = Once::default();
     let mut keys = Once::default();
-    let mut origin_permitted = true;
     let mut deflate = None;
     for (name, value) in headers {
         let value = value.trim_ascii();
@@ -128,9 +120,6 @@ pub fn check<'h>(
             keys.put(value);
         } else if name.eq_ignore_ascii_case(b"sec-websocket-extensions") {
             deflate = deflate.or_else(|| extension::negotiate(value, config.deflate?));
-        } else if name.eq_ignore_ascii_case(b"origin") {
-            let matches = |origin: &String| origin.as_bytes().eq_ignore_ascii_case(value);
-            origin_permitted &= config.origins.is_empty() || config.origins.iter().any(matches);
         }
     }
     if !upgrade || !connection {
@@ -140,9 +129,6 @@ pub fn check<'h>(
         return Err(Refusal::Version);
     }
     let key = keys.get().filter(|key| is_key(key)).ok_or(Refusal::Key)?;
-    if !origin_permitted {
-        return Err(Refusal::Origin);
-    }
     Ok(Upgrade {
         accept_key: derive_accept_key(key),
         deflate,

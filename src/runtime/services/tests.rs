@@ -72,7 +72,6 @@ fn shard() -> (Shard<NoSocket>, Receiver<ToWriter>) {
             ping_after_ms: 60_000,
             idle_timeout_ms: 120_000,
             deflate: false,
-            origins: Vec::new(),
             diagnostics: false,
         }),
         shared: Arc::new(shared),
@@ -155,7 +154,7 @@ fn submitted(
 }
 
 #[test]
-fn marks_are_never_refused_and_go_before_anything_else_when_there_is_room() {
+fn marks_wait_for_room_and_go_before_anything_else_when_there_is_room() {
     let (mut shard, commands) = shard();
     for number in 0..SHARD_COMMANDS_MAX as u32 {
         assert_eq!(want(&mut shard, number, send()), [0; 0]);
@@ -183,4 +182,38 @@ fn marks_are_never_refused_and_go_before_anything_else_when_there_is_room() {
     shard.delivered.clear();
     assert_eq!(want(&mut shard, 9_000, send()), [0; 0]);
     assert_eq!(submitted(&mut shard, &commands).len(), 1);
+}
+
+#[test]
+fn marks_wait_in_bounds_of_number_and_bytes_whatever_became_of_their_connections() {
+    let (mut shard, commands) = shard();
+    for number in 0..SHARD_COMMANDS_MAX as u32 {
+        assert_eq!(want(&mut shard, number, send()), [0; 0]);
+    }
+    let under_way = submitted(&mut shard, &commands);
+    let [mark, ..] = marks();
+    for number in 0..SHARD_COMMANDS_MAX as u32 {
+        assert_eq!(want(&mut shard, number, mark.clone()), [0; 0]);
+    }
+    assert_eq!(want(&mut shard, 5_000, mark.clone()), [5_000]);
+    assert_eq!(shard.marks_waiting.len(), SHARD_COMMANDS_MAX);
+    for done in under_way {
+        shard.handle_reply(done.reply_to, Ok(Reply::Done));
+    }
+    shard.delivered.clear();
+    assert_eq!(submitted(&mut shard, &commands).len(), SHARD_COMMANDS_MAX);
+    assert_eq!(
+        (shard.marks_waiting.len(), shard.mark_bytes_waiting),
+        (0, 0)
+    );
+    // What is large is bounded by its bytes.
+    let large = Command::Acknowledge {
+        account: AccountId(2),
+        messages: vec![(
+            ConversationId(1),
+            vec![Position(1); SHARD_COMMAND_BYTES_MAX / size_of::<Position>() / 2],
+        )],
+    };
+    assert_eq!(want(&mut shard, 6_000, large.clone()), [0; 0]);
+    assert_eq!(want(&mut shard, 7_000, large), [7_000]);
 }

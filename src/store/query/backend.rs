@@ -167,7 +167,8 @@ fn members(
     group: ConversationId,
     rows_max: usize,
 ) -> Answered<Vec<(Arc<Account>, Member)>> {
-    let Some(conversation) = snapshot.conversation(group)? else {
+    let found = snapshot.conversation(group)?;
+    let Some(conversation) = found.filter(|found| !found.is_deleted()) else {
         return Ok(Err(Refusal::NoSuchConversation));
     };
     if conversation.group().is_none() {

@@ -89,7 +89,8 @@ pub(super) fn answer(snapshot: &dyn Snapshot, query: &ChatQuery) -> Result<ChatA
         }
         ChatQuery::Members(id) => {
             let conversation = snapshot.conversation(*id)?;
-            let Some(conversation) = conversation.filter(|found| found.group().is_some()) else {
+            let group = conversation.filter(|found| found.group().is_some() && !found.is_deleted());
+            let Some(conversation) = group else {
                 return Ok(ChatAnswer::Members(None));
             };
             let members = snapshot.members(*id)?.into_iter();

@@ -170,6 +170,7 @@ fn command() -> impl Strategy<Value = Command> {
             Command::Arrange { account, conversation, arrangement }
         }),
         1 => Just(Command::ReserveId),
+        1 => (conversation_id(), prop::option::of(account_id())).prop_map(|(group, by)| Command::DeleteGroup { group, by }),
         2 => (conversation_id(), prop::option::of(name()), members(), members()).prop_map(|(group, name, removed, added)| {
             Command::ChangeGroup { group, name, removed, added }
         }),

@@ -10,16 +10,17 @@ use std::sync::atomic::Ordering;
 use super::{LoadRequest, Loaded};
 use crate::domain::account::Profile;
 use crate::domain::backend::{Relay, RelayTo};
-use crate::domain::command::{Command, GroupAbout, Peer, Refusal, Reply, Send, Who};
+use crate::domain::command::{Command, Effect, GroupAbout, Peer, Refusal, Reply, Send, Who};
+use crate::domain::conversation::ConversationKind;
 use crate::domain::decide::Policy;
 use crate::domain::event::{Event, Told};
-use crate::domain::ids::{AccountId, CommitNumber, ConversationId, Position};
+use crate::domain::ids::{AccountId, CommitNumber, ConversationId, Position, Slot};
 use crate::domain::member::ReadMark;
 use crate::domain::message::{Dialect, MessageKind};
 use crate::domain::state::State;
 use crate::domain::token::TokenHash;
 use crate::limits::{
-    BATCH_BYTES_MAX, BATCH_COMMANDS_MAX, LOADS_PER_COMMAND_MAX, MESSAGE_BODY_BYTES_MAX,
+    BATCH_BYTES_MAX, BATCH_COMMANDS_MAX, LOADS_PER_COMMAND_MAX, MESSAGE_BODY_BYTES_MAX, SLOT_BITS,
     STATE_CACHE_BYTES_MAX, TOKENS_PER_ACCOUNT_MAX,
 };
 use crate::store::StoreError;
@@ -645,4 +646,128 @@ fn a_new_client_id_needs_no_reading() {
     world.submit(1, elsewhere);
     assert_eq!(world.writer.parked(), 1);
     world.settle();
+}
+
+#[test]
+fn a_group_is_deleted_with_whoever_joins_while_its_members_are_read() {
+    let mut world = World::with_default_cache();
+    world.has_model = false;
+    world.run(group("a", &["b"])).unwrap();
+    world.run(profile("c")).unwrap();
+    let id = ConversationId(1);
+    let delete = |by| Command::DeleteGroup { group: id, by };
+    let other = Some(AccountId(3));
+    assert_eq!(world.run(delete(other)), Err(Refusal::NotTheOwner));
+    world.submit(1, delete(Some(AccountId(2))));
+    let early = world.requests.remove(0);
+    let rows = Ok(world.rows(&early));
+    let join = || Command::AddMembers {
+        group: id,
+        members: vec![named("c")],
+    };
+    world.submit(2, join());
+    world.serve();
+    world.commit(false);
+    world.give(Loaded { id: early.id, rows });
+    world.settle();
+    let released = world.writer.commit();
+    assert!(matches!(&released.replies[..], [(_, Ok(Reply::Group(_)))]));
+    let left = released.told.iter().filter_map(|told| match &*told.event {
+        Event::Left { member, .. } => Some(member.account.0),
+        _ => None,
+    });
+    assert_eq!(left.collect::<Vec<_>>(), [2, 3, 4]);
+    let gone = Err(Refusal::NoSuchConversation);
+    let rename = Command::ChangeGroup {
+        group: id,
+        name: Some(Arc::from("h")),
+        removed: Vec::new(),
+        added: Vec::new(),
+    };
+    let alias = Command::SetAlias {
+        group: id,
+        who: named("a"),
+        alias: Arc::from("x"),
+    };
+    let remove = Command::RemoveMembers {
+        group: id,
+        members: vec![named("b")],
+    };
+    let leave = Command::Leave {
+        account: AccountId(3),
+        group: Peer::Group(id),
+    };
+    let relay = Command::Relay(Box::new(Relay {
+        from: named("a"),
+        to: RelayTo::Conversation { id, other: None },
+        kind: MessageKind::Text,
+        body: Arc::from("y"),
+        origin: Dialect::Conv,
+        client_id: None,
+    }));
+    let say = send(2, Peer::Group(id), "x");
+    for command in [
+        join(),
+        rename,
+        alias,
+        remove,
+        leave,
+        relay,
+        say,
+        delete(None),
+    ] {
+        assert_eq!(world.run(command.clone()), gone, "{command:?}");
+    }
+}
+
+#[test]
+fn an_empty_group_and_one_that_jim_clients_named_can_be_deleted() {
+    let mut world = World::with_default_cache();
+    world.has_model = false;
+    world.run(profile("a")).unwrap();
+    let join = Command::JoinNamed {
+        account: AccountId(2),
+        name: Arc::from("club"),
+    };
+    world.run(join.clone()).unwrap();
+    let leave = Command::Leave {
+        account: AccountId(2),
+        group: Peer::JimGroup(Arc::from("club")),
+    };
+    world.run(leave).unwrap();
+    let group = ConversationId(1);
+    world.run(Command::DeleteGroup { group, by: None }).unwrap();
+    let gone = Err(Refusal::NoSuchConversation);
+    assert_eq!(world.run(join), gone);
+    let say = send(2, Peer::JimGroup(Arc::from("club")), "x");
+    assert_eq!(world.run(say), gone);
+}
+
+#[test]
+fn a_group_that_has_given_all_slots_takes_only_former_members() {
+    let mut world = World::with_default_cache();
+    world.has_model = false;
+    world.run(group("a", &["b"])).unwrap();
+    let id = ConversationId(1);
+    let mut conversation = world.writer.state.conversation(id).unwrap().unwrap();
+    let ConversationKind::Group(about) = &mut conversation.kind else {
+        panic!("a group")
+    };
+    Arc::make_mut(about).next_slot = Slot((1 << SLOT_BITS) - 1);
+    let commit = world.writer.commit_number();
+    let changed = [Effect::Conversation(conversation)];
+    world.writer.state.apply(&changed, commit);
+    let add = |name: &str| Command::AddMembers {
+        group: id,
+        members: vec![named(name)],
+    };
+    assert_eq!(world.run(add("c")), Ok(Reply::Group(id)));
+    assert_eq!(world.run(add("d")), Err(Refusal::GroupFull));
+    let leaving = Command::RemoveMembers {
+        group: id,
+        members: vec![named("b")],
+    };
+    world.run(leaving).unwrap();
+    assert_eq!(world.run(add("d")), Err(Refusal::GroupFull));
+    assert_eq!(world.run(add("b")), Ok(Reply::Group(id)));
 }

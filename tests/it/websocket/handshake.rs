@@ -204,6 +204,27 @@ fn pages_of_other_origins_are_refused_where_a_list_is_set() {
 }
 
 #[test]
+fn pages_of_other_origins_are_refused_without_an_option_too() {
+    let server = Server::memory(&["--diagnostics"]);
+    server.jim_user("a");
+    let from = |origin: &str| upgrade(TARGET).header("Origin", origin);
+    check_opens(&server, &upgrade(TARGET));
+    check_opens(&server, &from(&own_origin()));
+    // Before the server TLS may end.
+    check_opens(&server, &from(&own_origin().replace("http://", "https://")));
+    for origin in ["https://evil.example", "null", "", "http://", HOST] {
+        assert_eq!(status(&server, &from(origin)), 403, "{origin}");
+        for path in ["/echo", "/ws"] {
+            let other = upgrade(path).header("Origin", origin);
+            assert_eq!(status(&server, &other), 403, "{origin} at {path}");
+        }
+    }
+    // All that are named must be right.
+    let two = from(&own_origin()).header("Origin", "https://evil.example");
+    assert_eq!(status(&server, &two), 403);
+}
+
+#[test]
 fn any_origin_is_right_with_a_star() {
     let server = Server::memory(&["--cors-origin", "*"]);
     server.jim_user("a");

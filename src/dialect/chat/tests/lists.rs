@@ -134,6 +134,13 @@ fn only_the_owner_changes_a_team_if_it_is_known_who_calls() {
         assert_eq!(host.list(c_id)[0]["lastMsgId"], json!(null));
         host.done("/im/team/delete", &json!({"teamId": 1}));
         assert_eq!((host.list(a_id).len(), host.list(c_id).len()), (0, 0));
+        // It never comes back, not even for its owner.
+        for fields in [String::new(), fields(&a_token)] {
+            host.refused("/im/team/update", &fields, &change, "not_found");
+            host.refused("/im/team/update", &fields, &json!({"id": 1}), "not_found");
+            let team = json!({"teamId": 1});
+            host.refused("/im/team/delete", &fields, &team, "not_found");
+        }
         host.refused("/im/team/update", "", &json!({"id": 9}), "not_found");
         let crowd: Vec<_> = (0..6).map(|user| json!({"userId": a_id + user})).collect();
         host.refused(

@@ -197,6 +197,7 @@ fn further() -> impl Strategy<Value = Command> {
         4 => (conversation(), prop::option::of(jim_group()), members(), members()).prop_map(|(group, name, removed, added)| {
             Command::ChangeGroup { group, name, removed, added }
         }),
+        1 => (conversation(), prop::option::of(account())).prop_map(|(group, by)| Command::DeleteGroup { group, by }),
         3 => (account(), prop::collection::vec((conversation(), 1..9_u64), 0..3)).prop_map(|(account, messages)| {
             let mut messages: Vec<_> = messages.into_iter().map(|(id, position)| (id, vec![Position(position)])).collect();
             messages.sort_by_key(|(id, _)| *id);
