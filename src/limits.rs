@@ -361,7 +361,6 @@ pub const WAL_RESTART_PAGES: usize = 3_072;
 pub const WAL_PAGES_MAX: usize = 8_192;
 /// How long the writer waits for open snapshots before it lets the write-ahead log grow on, in milliseconds.
 pub const WAL_RESTART_WAIT_MS_MAX: u64 = 5;
-pub const WAL_RESTART_WAIT_MS_MAX: u64 = 20;
 /// Bits of a member's slot in a group, so many that a conversation's number and a slot are one number to `chat` clients: a group never has
 /// more members, those who left among them.
 pub const SLOT_BITS: u32 = 20;
