@@ -38,7 +38,7 @@ pub struct Chat {
     /// Exists only while something is to be recorded.
     acknowledging: Option<Box<Acknowledging>>,
     /// Where this client's part has changed while it is asked what waits: the answer does not know of it.
-    changed: Option<Box<Vec<Member>>>,
+    changed: Option<Vec<Member>>,
     /// Ids that could stand for others and were acknowledged of late as they are, the oldest first, at most [`CHAT_RECENT_ACKS_MAX`].
     recent: Vec<u64>,
 }
@@ -141,7 +141,7 @@ impl Endpoint for Chat {
                         pushed: context.presence.pushed(account),
                         rows_max: CHAT_OUTSTANDING_MAX,
                     };
-                    self.changed = Some(Box::default());
+                    self.changed = Some(Vec::new());
                     wait(Ask::Query(Query::Chat(query)), Next::Waiting)
                 }
                 None => SocketStep::Done,
