@@ -32,8 +32,8 @@
 //!                    └──────────────────────┴─────────────────────────────────┘
 //! ```
 //!
-//! - A shard ([`runtime::shard`]) owns its connections for life and never blocks. A turn: poll, inbox, accept, serve, timers,
-//!   submit, flush.
+//! - A shard ([`runtime::shard`]) owns its connections for life and never blocks. Its thread ([`runtime::event_loop`]) polls and
+//!   accepts; a turn: inbox, serve, timers, submit, flush.
 //! - The writer ([`runtime::writer`]) is the sequencer: the order of its commits is the order that everybody sees. After a commit,
 //!   and only then, it releases: events into the inboxes, the commit's number, answers. A shard that answers from memory looks at
 //!   that number first and drains its inbox if it is behind, so who holds an answer finds its effect on every shard.

@@ -196,6 +196,9 @@ pub const CHAT_MEMBERS_BODY_BYTES_MAX: usize = 256 * 1024;
 pub const CHAT_ACKNOWLEDGEMENTS_MAX: usize = 512;
 /// Most further messages of which a `chat` socket remembers where they stand, so that they are found when they are acknowledged.
 pub const CHAT_PUSHED_FURTHER_MAX: usize = 4_096;
+/// Most ids of which a `chat` socket remembers that they were acknowledged, of those that may stand for others in a client that reads
+/// numbers as doubles.
+pub const CHAT_RECENT_ACKS_MAX: usize = 16;
 
 const _: () = assert!(PUSHED_RANGES_MAX <= PUSHED_RANGES_PER_STRIPE_MAX);
 
@@ -357,7 +360,7 @@ pub const WAL_RESTART_PAGES: usize = 3_072;
 /// From so many pages on it starts anew whatever it takes.
 pub const WAL_PAGES_MAX: usize = 8_192;
 /// How long the writer waits for open snapshots before it lets the write-ahead log grow on, in milliseconds.
-pub const WAL_RESTART_WAIT_MS_MAX: u64 = 20;
+pub const WAL_RESTART_WAIT_MS_MAX: u64 = 5;
 /// Bits of a member's slot in a group, so many that a conversation's number and a slot are one number to `chat` clients: a group never has
 /// more members, those who left among them.
 pub const SLOT_BITS: u32 = 20;

@@ -28,7 +28,7 @@ pub enum ChatQuery {
         /// Most rows.
         rows_max: usize,
     },
-    /// The same of those that were pushed, and where the others stand.
+    /// The same of those that were pushed, and where and how many the others are.
     Waiting {
         /// Whose.
         account: AccountId,
@@ -94,8 +94,8 @@ pub enum ChatAnswer {
     Waiting {
         /// Messages that were pushed, the oldest first.
         pushed: Vec<ChatRow>,
-        /// Where those stand that were not.
-        others: Vec<(ConversationId, RangeInclusive<u64>)>,
+        /// Those that were not, until they are more than [`crate::limits::LIST_ROWS_MAX`].
+        others: Vec<NotPushed>,
     },
     /// How many.
     Count(u64),
@@ -105,6 +105,17 @@ pub enum ChatAnswer {
     Part(Option<Box<(Conversation, Member)>>),
     /// A group and the numbers of its members, if there is one.
     Members(Option<Box<(Conversation, Vec<AccountId>)>>),
+}
+
+/// Messages to an account that wait next to each other and were not pushed to it. Its own may stand among them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotPushed {
+    /// Where they were said.
+    pub conversation: ConversationId,
+    /// Their positions.
+    pub positions: RangeInclusive<u64>,
+    /// How many of them others have said; at least one.
+    pub count: u64,
 }
 
 /// A message as one account sees it.

@@ -1,4 +1,4 @@
-//! Acknowledgements of `chat`: they go together, are never lost for want of room, and nothing waits for them.
+//! Acknowledgements of `chat`: they go together, each is recorded, and nothing waits for them.
 
 use std::sync::Arc;
 
@@ -44,6 +44,22 @@ fn ack(id: u64) -> Vec<u8> {
     text(&json!({"msgType": "Ack", "content": format!("{{'srcId':{id}}}")}).to_string())
 }
 
+fn row(message: Arc<Message>) -> ChatRow {
+    ChatRow {
+        message,
+        recipient: Some(USER),
+        receiver: USER,
+        is_acknowledged: false,
+        is_read: false,
+    }
+}
+
+/// What waits.
+fn rows(ids: impl IntoIterator<Item = u64>) -> ChatAnswer {
+    let rows = ids.into_iter().map(|id| row(message(id)));
+    ChatAnswer::Rows(Some(rows.collect()))
+}
+
 /// A socket that knows where the messages with ids up to `known` stand, which wait for it.
 fn chat(known: u64) -> Peer {
     let mut peer = Peer::new();
@@ -76,18 +92,7 @@ fn chat(known: u64) -> Peer {
         asked.what,
         Wanted::Ask(Ask::Query(Query::Chat(_)))
     ));
-    let rows = (1..=known).map(|id| ChatRow {
-        message: message(id),
-        recipient: Some(USER),
-        receiver: USER,
-        is_acknowledged: false,
-        is_read: false,
-    });
-    answer(
-        &mut peer,
-        asked.call,
-        ChatAnswer::Rows(Some(rows.collect())),
-    );
+    answer(&mut peer, asked.call, rows(1..=known));
     assert_eq!(texts(&mut peer), Vec::<String>::new());
     peer
 }
@@ -102,13 +107,6 @@ fn acknowledged(want: &Want) -> Vec<u64> {
     let mut ids: Vec<u64> = places.map(|position| position.0).collect();
     ids.sort_unstable();
     ids
-}
-
-/// Says something, and it is stored.
-fn say(peer: &mut Peer) {
-    peer.bytes(&text(r#"{"msgType":"Text","toUserId":3,"content":"x"}"#));
-    let send = peer.want();
-    deliver(peer, send.call, Outcome::Reply(sent()));
 }
 
 fn sent() -> Reply {
@@ -144,27 +142,53 @@ fn they_go_together_and_the_answers_after_them_do_not_wait() {
 }
 
 #[test]
-fn what_found_no_room_goes_with_the_next_command() {
-    let mut peer = chat(5);
-    peer.bytes(&[ack(1), ack(2)].concat());
-    let first = peer.want();
-    assert_eq!(acknowledged(&first), [1]);
-    deliver(&mut peer, first.call, Outcome::Refused(Refusal::Busy));
-    assert!(peer.wants.is_empty() && peer.wants_read());
-    peer.bytes(&ack(3));
-    let second = peer.want();
-    assert_eq!(acknowledged(&second), [1, 2, 3]);
-    deliver(&mut peer, second.call, Outcome::Refused(Refusal::Busy));
-    // Whatever is sent next takes them along.
-    say(&mut peer);
-    let third = peer.want();
-    assert_eq!(acknowledged(&third), [1, 2, 3]);
-    // A failure is none of room: what could not be stored is offered again.
-    deliver(&mut peer, third.call, Outcome::Refused(Refusal::Failure));
-    assert_eq!(texts(&mut peer).len(), 1);
-    peer.bytes(&ack(4));
-    let fourth = peer.want();
-    assert_eq!(acknowledged(&fourth), [4]);
+fn what_could_not_be_recorded_holds_nothing_up_and_is_found_when_it_is_offered_again() {
+    for refusal in [Refusal::Busy, Refusal::Failure] {
+        let mut peer = chat(5);
+        peer.bytes(&[ack(1), ack(2), ack(3)].concat());
+        let first = peer.want();
+        assert_eq!(acknowledged(&first), [1]);
+        deliver(&mut peer, first.call, Outcome::Refused(refusal));
+        // Without another frame.
+        let second = peer.want();
+        assert_eq!(acknowledged(&second), [2, 3]);
+        deliver(&mut peer, second.call, Outcome::Reply(Reply::Done));
+        assert!(peer.wants.is_empty() && peer.wants_read());
+        peer.bytes(&ack(1));
+        let asked = peer.want();
+        answer(&mut peer, asked.call, rows([1, 4, 5]));
+        assert_eq!(acknowledged(&peer.want()), [1]);
+    }
+}
+
+#[test]
+fn several_of_one_id_are_as_many_messages() {
+    // All that wait have the same id, and the socket knows of none.
+    let same = |positions: &[u64]| {
+        let row = |position: &u64| {
+            let mut message = (*message(*position)).clone();
+            message.origin = Dialect::Chat;
+            message.client_id = Some("10".into());
+            row(Arc::new(message))
+        };
+        ChatAnswer::Rows(Some(positions.iter().map(row).collect()))
+    };
+    let mut peer = chat(0);
+    peer.bytes(&[ack(10), ack(10), ack(10), ack(10), ack(10)].concat());
+    let mut left = vec![1, 2, 3, 4, 5];
+    while let Some(want) = peer.wants.pop() {
+        assert!(peer.wants.is_empty());
+        match &want.what {
+            Wanted::Ask(Ask::Query(_)) => answer(&mut peer, want.call, same(&left)),
+            _ => {
+                let recorded = acknowledged(&want);
+                left.retain(|position| !recorded.contains(position));
+                deliver(&mut peer, want.call, Outcome::Reply(Reply::Done));
+            }
+        }
+    }
+    assert_eq!(left, [0; 0]);
+    assert!(peer.wants_read());
 }
 
 #[test]
@@ -180,8 +204,7 @@ fn so_many_wait_and_then_the_socket_is_not_read() {
     let last = 1 + CHAT_ACKNOWLEDGEMENTS_MAX as u64;
     assert_eq!(acknowledged(&second), (2..=last).collect::<Vec<_>>());
     assert!(peer.wants_read());
-    deliver(&mut peer, second.call, Outcome::Refused(Refusal::Busy));
-    say(&mut peer);
+    deliver(&mut peer, second.call, Outcome::Reply(Reply::Done));
     let third = peer.want();
-    assert_eq!(acknowledged(&third), (2..=count).collect::<Vec<_>>());
+    assert_eq!(acknowledged(&third), (last + 1..=count).collect::<Vec<_>>());
 }

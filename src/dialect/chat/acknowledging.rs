@@ -27,6 +27,11 @@ impl Acknowledging {
         !self.submitted.is_empty() && self.waiting.len() >= CHAT_ACKNOWLEDGEMENTS_MAX
     }
 
+    /// Whether the message at `spot` is to be recorded, or being so.
+    pub fn contains(&self, spot: Spot) -> bool {
+        self.submitted.contains(&spot) || self.waiting.contains(&spot)
+    }
+
     /// The message at `spot` is acknowledged.
     pub fn add(&mut self, spot: Spot) {
         self.waiting.push(spot);
@@ -47,15 +52,8 @@ impl Acknowledging {
         Some(Command::Acknowledge { account, messages })
     }
 
-    /// The command is done, or could not be done at all: then its messages are offered again.
+    /// The command is done, or could not be done: then its messages are offered again.
     pub fn finish(&mut self) {
         self.submitted.clear();
-    }
-
-    /// There was no room for the command: what it would have recorded goes with the next one. Twice [`CHAT_ACKNOWLEDGEMENTS_MAX`] are kept.
-    pub fn put_back(&mut self) {
-        self.submitted.append(&mut self.waiting);
-        self.submitted.truncate(2 * CHAT_ACKNOWLEDGEMENTS_MAX);
-        std::mem::swap(&mut self.submitted, &mut self.waiting);
     }
 }

@@ -14,8 +14,8 @@ use crate::domain::message::{Dialect, EventKind, MessageKind};
 pub(super) enum Asked {
     /// To be let in.
     Auth(Auth),
-    /// Nothing: it is still there.
-    Heartbeat,
+    /// Nothing: it is still there, or acknowledges what no message can be.
+    Nothing,
     /// To send a message, whose sender is not known yet.
     Say(Box<Say>),
     /// A message has arrived, by the id under which it was shown.
@@ -74,8 +74,8 @@ pub(super) fn decode(payload: &[u8]) -> Asked {
     let id = body.id.number().ok().flatten();
     let asked = match body.msg_type.text() {
         Ok(Some("Auth")) => auth(&body),
-        Ok(Some("Heartbeat")) => Ok(Asked::Heartbeat),
-        Ok(Some("Ack")) => source(&body).map(Asked::Acknowledge),
+        Ok(Some("Heartbeat")) => Ok(Asked::Nothing),
+        Ok(Some("Ack")) => Ok(source(&body).map_or(Asked::Nothing, Asked::Acknowledge)),
         Ok(Some(kinds::EVENT)) => event(&body, None).map(|say| Asked::Say(Box::new(say))),
         Ok(Some(name)) => say(&body, name).map(|say| Asked::Say(Box::new(say))),
         Ok(None) | Err(Bad) => Err(Bad),
@@ -125,7 +125,8 @@ fn straight(text: &str) -> String {
     text.chars().map(straight).collect()
 }
 
-/// The number in `{"srcId":N}` or `{'srcId': 'N'}`. One that passed through a client's double may have an exponent.
+/// The number in `{"srcId":N}` or `{'srcId': 'N'}`. One that passed through a client's double may have an exponent; then it is what
+/// JavaScript writes for that double.
 fn source(body: &Body<'_>) -> Result<u64, Bad> {
     let content = straight(body.content.text()?.ok_or(Bad)?);
     let (_, rest) = content.split_once("srcId").ok_or(Bad)?;
@@ -139,8 +140,7 @@ fn source(body: &Body<'_>) -> Result<u64, Bad> {
         Ok(number) => Ok(number),
         Err(_) => {
             let double: f64 = number.parse().map_err(|_| Bad)?;
-            // What is too large becomes the largest, which no message has.
-            Ok(double as u64)
+            double.to_string().parse().map_err(|_| Bad)
         }
     }
 }

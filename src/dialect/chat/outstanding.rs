@@ -94,24 +94,28 @@ impl Outstanding {
     }
 
     /// Takes what the store says of messages that wait.
-    pub fn set_waiting(&mut self, rows: &[ChatRow]) {
-        self.waiting = rows.iter().map(|row| Known::of(&row.message)).collect();
+    pub fn set_waiting<'a>(&mut self, rows: impl Iterator<Item = &'a ChatRow>) {
+        self.waiting = rows.map(|row| Known::of(&row.message)).collect();
     }
 
-    /// The message that is shown under `id`: of several the oldest, those that were pushed first; if there is none, the only one whose id is
-    /// the same number as a double.
-    pub fn find(&self, id: u64) -> Option<Spot> {
+    fn pushed(&self) -> impl Iterator<Item = Known> {
         let pushed = self.pushed.iter().map(|pushed| pushed.known);
-        let pushed = pushed.chain(self.further.iter().copied());
-        let exact = pushed.clone().filter(|known| known.shown == id);
-        if let Some(oldest) = exact.min_by_key(|known| known.id) {
-            return Some(oldest.spot);
-        }
-        if let Some(known) = self.waiting.iter().find(|known| known.shown == id) {
-            return Some(known.spot);
-        }
-        let mut same = pushed
-            .chain(self.waiting.iter().copied())
+        pushed.chain(self.further.iter().copied())
+    }
+
+    /// The message that is shown under `id`: of several the oldest, those that were pushed first.
+    pub fn find(&self, id: u64) -> Option<Spot> {
+        let pushed = self.pushed().filter(|known| known.shown == id);
+        let mut waiting = self.waiting.iter().filter(|known| known.shown == id);
+        let oldest = pushed.min_by_key(|known| known.id);
+        let found = oldest.or_else(|| waiting.next().copied())?;
+        Some(found.spot)
+    }
+
+    /// The only message whose id is the same number as `id` as a double.
+    pub fn find_rounded(&self, id: u64) -> Option<Spot> {
+        let known = self.pushed().chain(self.waiting.iter().copied());
+        let mut same = known
             .filter(|known| known.shown as f64 == id as f64)
             .map(|known| known.spot);
         let only = same.next()?;

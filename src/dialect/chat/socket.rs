@@ -9,15 +9,18 @@ use crate::dialect::chat::outstanding::{Outstanding, Spot};
 use crate::dialect::socket::{Endpoint, SocketContext, SocketStep, Turnstile};
 use crate::dialect::{Ask, Outcome, Settings};
 use crate::domain::account::Account;
-use crate::domain::chat::{ChatAnswer, ChatQuery};
+use crate::domain::chat::{ChatAnswer, ChatQuery, ChatRow};
 use crate::domain::command::{Command, Peer, Refusal, Reply, Who};
 use crate::domain::desk::{Lookup, SessionMemo};
 use crate::domain::event::Event;
 use crate::domain::ids::AccountId;
+use crate::domain::member::Member;
 use crate::domain::message::{Dialect, MessageKind};
 use crate::domain::query::{Answer, Query, Resolved};
 use crate::domain::token::TokenHash;
-use crate::limits::{ANSWER_BYTES_MAX, CHAT_AUTH_MS_MAX, CHAT_OUTSTANDING_MAX, LIST_ROWS_MAX};
+use crate::limits::{
+    ANSWER_BYTES_MAX, CHAT_AUTH_MS_MAX, CHAT_OUTSTANDING_MAX, CHAT_RECENT_ACKS_MAX, LIST_ROWS_MAX,
+};
 use crate::proto::ws::close;
 
 /// A client's socket.
@@ -34,16 +37,14 @@ pub struct Chat {
     outstanding: Option<Box<Outstanding>>,
     /// Exists only while something is to be recorded.
     acknowledging: Option<Box<Acknowledging>>,
+    /// Where this client's part has changed while it is asked what waits: the answer does not know of it.
+    changed: Option<Box<Vec<Member>>>,
+    /// Ids that could stand for others and were acknowledged of late as they are, the oldest first, at most [`CHAT_RECENT_ACKS_MAX`].
+    recent: Vec<u64>,
 }
 
 /// A frame, understood.
-pub struct Incoming(Understood);
-
-enum Understood {
-    Asked(Asked),
-    /// A message of which the socket knows where it stands has arrived.
-    Acknowledged(Spot),
-}
+pub struct Incoming(Asked);
 
 /// A frame's handling that waits.
 pub struct Call(Next);
@@ -78,48 +79,49 @@ impl Endpoint for Chat {
             opened_ms: 0,
             outstanding: None,
             acknowledging: None,
+            changed: None,
+            recent: Vec::new(),
         };
         (chat, SocketStep::Done)
     }
 
     fn decode(&mut self, payload: &[u8], _is_text: bool) -> (Turnstile, Incoming) {
-        let (turnstile, understood) = match decode(payload) {
-            Asked::Acknowledge(id) => match self.find(id) {
-                Some(spot) => (Turnstile::Silent, Understood::Acknowledged(spot)),
-                None => (Turnstile::Read, Understood::Asked(Asked::Acknowledge(id))),
-            },
-            asked @ Asked::Say(_) => (Turnstile::Write, Understood::Asked(asked)),
-            asked => (Turnstile::Read, Understood::Asked(asked)),
+        let asked = decode(payload);
+        let turnstile = match &asked {
+            Asked::Acknowledge(id) if self.find(*id).is_some() => Turnstile::Silent,
+            Asked::Say(_) => Turnstile::Write,
+            _ => Turnstile::Read,
         };
-        (turnstile, Incoming(understood))
+        (turnstile, Incoming(asked))
     }
 
     fn start(&mut self, incoming: Incoming, context: &mut SocketContext<'_>) -> Step {
         let Some(account) = self.account() else {
             return match incoming.0 {
-                Understood::Asked(Asked::Auth(auth)) => self.let_in(auth, context),
+                Asked::Auth(auth) => self.let_in(auth, context),
                 _ => self.turn_away(Refused::NotLoggedIn, context),
             };
         };
         self.use_token(context);
         match incoming.0 {
-            Understood::Acknowledged(spot) => self.acknowledge(spot),
-            Understood::Asked(Asked::Heartbeat) => SocketStep::Done,
-            Understood::Asked(Asked::Auth(auth)) => match auth.user {
+            Asked::Nothing => SocketStep::Done,
+            Asked::Auth(auth) => match auth.user {
                 Some(user) if user == account => SocketStep::Done,
                 _ => self.turn_away(Refused::NotYours, context),
             },
-            Understood::Asked(Asked::Say(say)) => self.say(account, *say, context),
-            Understood::Asked(Asked::Acknowledge(id)) => {
-                let query = ChatQuery::Undelivered {
-                    account,
-                    rows_max: LIST_ROWS_MAX,
-                };
-                wait(Ask::Query(Query::Chat(query)), Next::Find(id))
-            }
-            Understood::Asked(Asked::Refused(refused, source)) => {
-                self.refuse(refused, source, context)
-            }
+            Asked::Say(say) => self.say(account, *say, context),
+            // What was known when it came may have been acknowledged by the one before it.
+            Asked::Acknowledge(id) => match self.find(id) {
+                Some(spot) => self.acknowledge(id, spot),
+                None => {
+                    let query = ChatQuery::Undelivered {
+                        account,
+                        rows_max: LIST_ROWS_MAX,
+                    };
+                    wait(Ask::Query(Query::Chat(query)), Next::Find(id))
+                }
+            },
+            Asked::Refused(refused, source) => self.refuse(refused, source, context),
         }
     }
 
@@ -139,6 +141,7 @@ impl Endpoint for Chat {
                         pushed: context.presence.pushed(account),
                         rows_max: CHAT_OUTSTANDING_MAX,
                     };
+                    self.changed = Some(Box::default());
                     wait(Ask::Query(Query::Chat(query)), Next::Waiting)
                 }
                 None => SocketStep::Done,
@@ -160,28 +163,26 @@ impl Endpoint for Chat {
                 self.record()
             }
             (Next::Find(id), Outcome::Answer(Answer::Chat(answer))) => {
-                if let ChatAnswer::Rows(Some(rows)) = &*answer
-                    && !rows.is_empty()
-                {
-                    self.outstanding.get_or_insert_default().set_waiting(rows);
+                if let ChatAnswer::Rows(Some(rows)) = &*answer {
+                    self.set_waiting(rows);
                 }
                 match self.find(id) {
-                    Some(spot) => self.acknowledge(spot),
+                    Some(spot) => self.acknowledge(id, spot),
                     None => SocketStep::Done,
                 }
             }
-            (Next::Acknowledged, outcome) => {
+            (Next::Acknowledged, _) => {
                 if let Some(acknowledging) = &mut self.acknowledging {
-                    if let Outcome::Refused(Refusal::Busy) = outcome {
-                        acknowledging.put_back();
-                        return SocketStep::Done;
-                    }
                     acknowledging.finish();
                 }
                 self.record()
             }
             // What was not found is offered again; what could not be counted is still there to be fetched.
-            (Next::Find(_) | Next::Waiting, _) => SocketStep::Done,
+            (Next::Waiting, _) => {
+                self.changed = None;
+                SocketStep::Done
+            }
+            (Next::Find(_), _) => SocketStep::Done,
             (Next::Said(source), Outcome::Refused(refusal)) => {
                 self.refuse(refusal.into(), source, context)
             }
@@ -273,6 +274,9 @@ impl Endpoint for Chat {
                 if let Some(outstanding) = &mut self.outstanding {
                     outstanding.update(member);
                 }
+                if let Some(changed) = &mut self.changed {
+                    changed.push(member.clone());
+                }
                 self.tidy();
                 false
             }
@@ -298,13 +302,36 @@ impl Endpoint for Chat {
 }
 
 impl Chat {
+    /// The message that the client means by `id`. What it acknowledges once more means no other.
     fn find(&self, id: u64) -> Option<Spot> {
-        self.outstanding.as_ref()?.find(id)
+        let outstanding = self.outstanding.as_ref()?;
+        outstanding.find(id).or_else(|| {
+            let may_stand_for_another = is_rounded(id) && !self.recent.contains(&id);
+            may_stand_for_another.then(|| outstanding.find_rounded(id))?
+        })
     }
 
-    /// The client has the message at `spot`.
-    fn acknowledge(&mut self, spot: Spot) -> Step {
+    /// Takes what the store says of messages that wait; it may not know of what is being recorded.
+    fn set_waiting(&mut self, rows: &[ChatRow]) {
+        let acknowledging = self.acknowledging.as_ref();
+        let waiting = rows.iter().filter(|row| {
+            let spot = (row.message.conversation, row.message.position);
+            !acknowledging.is_some_and(|acknowledging| acknowledging.contains(spot))
+        });
+        let outstanding = self.outstanding.get_or_insert_default();
+        outstanding.set_waiting(waiting);
+        self.tidy();
+    }
+
+    /// The client has the message at `spot`, which it means by `id`.
+    fn acknowledge(&mut self, id: u64, spot: Spot) -> Step {
         if let Some(outstanding) = &mut self.outstanding {
+            if is_rounded(id) && outstanding.find(id) == Some(spot) {
+                if self.recent.len() >= CHAT_RECENT_ACKS_MAX {
+                    self.recent.remove(0);
+                }
+                self.recent.push(id);
+            }
             outstanding.acknowledge(spot);
         }
         self.tidy();
@@ -391,14 +418,17 @@ impl Chat {
         let (ChatAnswer::Waiting { pushed, others }, Some(own)) = (answer, self.account()) else {
             return SocketStep::Done;
         };
+        let changed = self.changed.take().unwrap_or_default();
         // What has come since the question was pushed here or elsewhere.
         let since = context.presence.pushed(own);
         let mut count = 0;
-        for (conversation, range) in others {
-            let (_, left) = since.split(*conversation, range.clone());
-            let lengths = left.iter().map(|range| range.end() - range.start() + 1);
-            count += lengths.sum::<u64>();
+        for others in others {
+            // Only what others say is pushed.
+            let (pushed, _) = since.split(others.conversation, others.positions.clone());
+            let lengths = pushed.iter().map(|range| range.end() - range.start() + 1);
+            count += others.count.saturating_sub(lengths.sum::<u64>());
         }
+        count = count.min(LIST_ROWS_MAX as u64);
         let mut out = Vec::new();
         if count > 0 {
             encode::put_waiting(&mut out, count, own, context.now);
@@ -406,8 +436,12 @@ impl Chat {
         }
         for row in pushed {
             let (conversation, position) = (row.message.conversation, row.message.position);
-            // What has been acknowledged since is not there any more.
-            if !since.contains(conversation, position) {
+            // What has been acknowledged since is not there any more, or it stands there again because another shard is behind.
+            let is_done = changed.iter().any(|member| {
+                member.conversation == conversation
+                    && (!member.is_active() || member.has_acknowledged(position))
+            });
+            if is_done || !since.contains(conversation, position) {
                 continue;
             }
             let place = Place::of(&row.message, row.recipient);
@@ -448,6 +482,15 @@ impl Chat {
         context.frames.close(close::POLICY_VIOLATION, reason);
         step
     }
+}
+
+/// From here on integers are the same number as others when they are doubles.
+const DOUBLES_EXACT_UNTIL: u64 = 1 << f64::MANTISSA_DIGITS;
+
+/// Whether `id` may be what is left of another in a client that reads numbers as doubles: then it is what JavaScript writes for its double,
+/// the shortest digits that tell it from others (ECMA-262, Number::toString).
+fn is_rounded(id: u64) -> bool {
+    id >= DOUBLES_EXACT_UNTIL && (id as f64).to_string() == id.to_string()
 }
 
 fn wait(ask: Ask, next: Next) -> Step {

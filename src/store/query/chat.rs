@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use super::{conversation_of, count_by_bodies, count_that_fits};
-use crate::domain::chat::{ChatAnswer, ChatQuery, ChatRow, ListRow};
+use crate::domain::chat::{ChatAnswer, ChatQuery, ChatRow, ListRow, NotPushed};
 use crate::domain::conversation::{Conversation, ConversationKind, Pair};
 use crate::domain::ids::{AccountId, ConversationId, MessageId};
 use crate::domain::member::Member;
@@ -193,7 +193,8 @@ fn undelivered(
     Ok(oldest.rows)
 }
 
-/// What is not acknowledged, with the messages of what was pushed: as many as can be pushed again at once.
+/// What is not acknowledged, with the messages of what was pushed: as many as can be pushed again at once. What was not is counted, up
+/// to a list's length.
 fn waiting(
     snapshot: &dyn Snapshot,
     account: AccountId,
@@ -201,21 +202,67 @@ fn waiting(
     rows_max: usize,
 ) -> Result<ChatAnswer> {
     let mut oldest = Oldest::new(account, rows_max);
-    let mut others = Vec::new();
+    let mut others = Others::default();
     for part in parts(snapshot, account)? {
         let id = part.conversation.id;
         let mut again = Vec::new();
         for missing in part.member.unacknowledged(part.conversation.head.position) {
             let (inside, outside) = pushed.split(id, missing);
             again.extend(inside);
-            others.extend(outside.into_iter().map(|range| (id, range)));
+            others.add(snapshot, &part, outside)?;
         }
         oldest.add(snapshot, part, again)?;
     }
+    let others = others.found;
     let mut pushed = oldest.rows;
     let messages: Vec<_> = pushed.iter().map(|row| Arc::clone(&row.message)).collect();
     pushed.truncate(count_that_fits(&messages));
     Ok(ChatAnswer::Waiting { pushed, others })
+}
+
+/// Messages to an account that were not pushed to it, counted without being read.
+#[derive(Default)]
+struct Others {
+    found: Vec<NotPushed>,
+    count: u64,
+}
+
+impl Others {
+    /// Counts in `ranges`, which are not acknowledged. The account's own messages stand there too, unless it said them as an app.
+    fn add(
+        &mut self,
+        snapshot: &dyn Snapshot,
+        part: &Part,
+        ranges: Vec<RangeInclusive<u64>>,
+    ) -> Result<()> {
+        let (conversation, account) = (part.conversation.id, part.member.account);
+        // What is read is acknowledged: nothing waits where nothing is unread.
+        if part.member.unread(part.conversation.head.position) == 0 {
+            return Ok(());
+        }
+        let has_own = part.member.sent > part.member.sent_read;
+        for range in ranges {
+            let (mut from, last) = range.into_inner();
+            while from <= last && self.count < LIST_ROWS_MAX as u64 {
+                let to = last.min(from + LIST_ROWS_MAX as u64 - 1);
+                let own = match has_own {
+                    true => snapshot.count_sent(conversation, account, from..=to)?,
+                    false => 0,
+                };
+                let count = (to - from + 1).saturating_sub(own);
+                if count > 0 {
+                    self.count += count;
+                    self.found.push(NotPushed {
+                        conversation,
+                        positions: from..=to,
+                        count,
+                    });
+                }
+                from = to + 1;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The oldest messages to an account out of several conversations.

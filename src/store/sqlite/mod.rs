@@ -102,6 +102,8 @@ struct Open {
     checkpointer: Option<Checkpointer>,
     connection: Connection,
     upkeep: Upkeep,
+    /// The newest commit.
+    commit: CommitNumber,
     /// The newest message.
     newest: MessageId,
     additions: Additions,
@@ -176,6 +178,7 @@ impl SqliteStore {
             checkpointer: Some(Checkpointer::start(checkpointer, self.thresholds)?),
             connection,
             upkeep,
+            commit: counters.commit,
             newest: MessageId(newest),
             additions: Additions::default(),
             is_erasing: false,
@@ -261,6 +264,12 @@ impl Open {
         number: CommitNumber,
         effects: &[Effect],
     ) -> Result<()> {
+        if number.0 != self.commit.0 + 1 {
+            return Err(StoreError(format!(
+                "commit {number} does not follow commit {}",
+                self.commit
+            )));
+        }
         let tail = &shared.tail;
         let batch = Batch::new(effects);
         let erases = batch.has_changes(self.newest);
@@ -286,6 +295,7 @@ impl Open {
         };
         let is_folded = self.upkeep.step(&transaction, tail, load)?;
         transaction.commit()?;
+        self.commit = number;
         if let Some(last) = added.messages.last() {
             self.newest = MessageId(last.entry.message);
         }

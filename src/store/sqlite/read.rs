@@ -1,5 +1,7 @@
 //! Snapshots: rows as they were at one commit, out of the file and the tail.
 
+mod rows;
+
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -7,14 +9,11 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 
-use crate::domain::account::{Account, Profile, ServiceRole};
-use crate::domain::conversation::{Conversation, ConversationKind, Group, Head, Pair};
-use crate::domain::holes::Holes;
-use crate::domain::ids::{
-    AccountId, CommitNumber, ConversationId, MessageId, Position, Slot, TimeMs,
-};
+use crate::domain::account::Account;
+use crate::domain::conversation::{Conversation, Pair};
+use crate::domain::ids::{AccountId, CommitNumber, ConversationId, MessageId, TimeMs};
 use crate::domain::member::Member;
-use crate::domain::message::{Dialect, Message, MessageKind};
+use crate::domain::message::{Dialect, Message};
 use crate::domain::service::{AgentLoad, Assignment};
 use crate::domain::token::{Token, TokenHash};
 use crate::store::sqlite::block::{Entry, Kind};
@@ -23,9 +22,14 @@ use crate::store::sqlite::run::{self, RunState};
 use crate::store::sqlite::tail::View;
 use crate::store::sqlite::varint::damaged;
 use crate::store::sqlite::{Shared, int};
-use crate::store::{Counters, Order, Reader, Result, Snapshot, StoreError};
+use crate::store::{Counters, Order, Reader, Result, Snapshot};
 
-const COMMIT: &str = "SELECT commit_number FROM meta WHERE id = 1";
+pub(super) use rows::member;
+use rows::{account, conversation, message, number, token};
+
+// A commit stands in the journal if it has a row there, until that is folded.
+const COMMIT: &str = "
+    SELECT max(commit_number, fold_commit, ifnull((SELECT max(commit_number) FROM journal), 0)) FROM meta WHERE id = 1";
 const ACCOUNT_MAX: &str = "SELECT max(id) FROM account";
 const CONVERSATION_MAX: &str = "SELECT max(id) FROM conversation";
 const MESSAGE_MAX: &str = "SELECT max(id) FROM message";
@@ -494,142 +498,4 @@ impl Snapshot for SqliteSnapshot<'_> {
             last_at: last_at.flatten().map(TimeMs),
         })
     }
-}
-
-fn number(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
-    Ok(row.get::<_, i64>(column)?.cast_unsigned())
-}
-
-/// A number in a column of codes that this program does not know: the file is damaged, or a newer program wrote it.
-fn unknown_code(column: usize, code: i64) -> rusqlite::Error {
-    rusqlite::Error::FromSqlConversionFailure(
-        column,
-        rusqlite::types::Type::Integer,
-        Box::new(StoreError(format!("unknown code {code}"))),
-    )
-}
-
-fn account(row: &Row<'_>) -> rusqlite::Result<Arc<Account>> {
-    let role = match row.get::<_, Option<i64>>(6)? {
-        None => None,
-        Some(0) => Some(ServiceRole::Visitor),
-        Some(1) => Some(ServiceRole::Agent),
-        Some(2) => Some(ServiceRole::Consultant),
-        Some(code) => return Err(unknown_code(6, code)),
-    };
-    let profile = Profile {
-        nick: row.get(3)?,
-        avatar: row.get(4)?,
-        terminal: row.get(5)?,
-        role,
-    };
-    Ok(Arc::new(Account {
-        id: AccountId(number(row, 0)?),
-        name: row.get(1)?,
-        created_at: TimeMs(row.get(2)?),
-        profile,
-    }))
-}
-
-fn token(row: &Row<'_>) -> rusqlite::Result<Token> {
-    Ok(Token {
-        hash: TokenHash(row.get(0)?),
-        account: AccountId(number(row, 1)?),
-        used_at: TimeMs(row.get(2)?),
-    })
-}
-
-fn conversation(row: &Row<'_>) -> rusqlite::Result<Conversation> {
-    let pair = match (row.get::<_, Option<i64>>(2)?, row.get::<_, Option<i64>>(3)?) {
-        (Some(low), Some(high)) => Pair::new(
-            AccountId(low.cast_unsigned()),
-            AccountId(high.cast_unsigned()),
-        ),
-        _ => None,
-    };
-    let kind = match pair {
-        Some(pair) if row.get(14)? => ConversationKind::Events(pair),
-        Some(pair) => ConversationKind::Single(pair),
-        None => ConversationKind::Group(Arc::new(Group {
-            owner: AccountId(number(row, 4)?),
-            name: row.get(5)?,
-            image: row.get(6)?,
-            description: row.get(7)?,
-            jim_name: row.get(8)?,
-            member_count: row.get(9)?,
-            next_slot: Slot(row.get(10)?),
-        })),
-    };
-    let created_at = TimeMs(row.get(1)?);
-    let head = match number(row, 11)? {
-        0 => Head {
-            at: created_at,
-            ..Head::default()
-        },
-        position => Head {
-            position: Position(position),
-            message: MessageId(number(row, 12)?),
-            at: TimeMs(row.get(13)?),
-        },
-    };
-    Ok(Conversation {
-        id: ConversationId(number(row, 0)?),
-        created_at,
-        kind,
-        head,
-    })
-}
-
-/// A row of the members' table.
-pub(super) fn member(row: &Row<'_>) -> rusqlite::Result<Member> {
-    Ok(Member {
-        conversation: ConversationId(number(row, 0)?),
-        account: AccountId(number(row, 1)?),
-        slot: Slot(row.get(2)?),
-        joined_at: TimeMs(row.get(3)?),
-        joined_after: Position(number(row, 4)?),
-        left_after: row
-            .get::<_, Option<i64>>(5)?
-            .map(|position| Position(position.cast_unsigned())),
-        alias: row.get(6)?,
-        read: Position(number(row, 7)?),
-        sent: number(row, 8)?,
-        sent_read: number(row, 9)?,
-        acknowledged: Position(number(row, 10)?),
-        holes: holes(row, 11)?,
-        hidden_at: row
-            .get::<_, Option<i64>>(12)?
-            .map(|position| Position(position.cast_unsigned())),
-        pinned: row.get(13)?,
-    })
-}
-
-fn holes(row: &Row<'_>, column: usize) -> rusqlite::Result<Holes> {
-    let Some(bytes) = row.get_ref(column)?.as_blob_or_null()? else {
-        return Ok(Holes::default());
-    };
-    let (numbers, _) = bytes.as_chunks::<8>();
-    let (pairs, _) = numbers.as_chunks::<2>();
-    let ranges = pairs.iter().map(|[from, to]| {
-        let number = |bytes: &[u8; 8]| u64::from_le_bytes(*bytes);
-        (number(from), number(to))
-    });
-    Ok(Holes::new(ranges.collect()))
-}
-
-fn message(row: &Row<'_>) -> rusqlite::Result<Arc<Message>> {
-    let (kind, origin) = (row.get(5)?, row.get(7)?);
-    Ok(Arc::new(Message {
-        id: MessageId(number(row, 0)?),
-        conversation: ConversationId(number(row, 1)?),
-        position: Position(number(row, 2)?),
-        sender: AccountId(number(row, 3)?),
-        at: TimeMs(row.get(4)?),
-        kind: MessageKind::from_code(kind).ok_or_else(|| unknown_code(5, kind))?,
-        body: row.get(6)?,
-        origin: Dialect::from_code(origin).ok_or_else(|| unknown_code(7, i64::from(origin)))?,
-        client_id: row.get(8)?,
-        attributes: row.get(9)?,
-        recalled: row.get(10)?,
-    }))
 }

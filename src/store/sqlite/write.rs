@@ -20,7 +20,7 @@ use crate::store::sqlite::keys::Secret;
 use crate::store::sqlite::tail::{Appended, RowAt};
 use crate::store::{Result, StoreError};
 
-const ADVANCE: &str = "UPDATE meta SET commit_number = ?1 WHERE id = 1 AND commit_number = ?1 - 1";
+const ADVANCE: &str = "UPDATE meta SET commit_number = ?1 WHERE id = 1";
 
 const PUT_ACCOUNT: &str = "
     INSERT INTO account (id, name, created_at, nick, avatar, terminal, role) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
@@ -146,7 +146,7 @@ impl<'a> Batch<'a> {
     /// `additions`.
     ///
     /// # Errors
-    /// When a row cannot be written, `number` does not follow, or a message is changed that is not there.
+    /// When a row cannot be written, or a message is changed that is not there.
     pub(super) fn write(
         &self,
         transaction: &Transaction<'_>,
@@ -155,12 +155,6 @@ impl<'a> Batch<'a> {
         secret: &Secret,
         additions: &mut Additions,
     ) -> Result<()> {
-        let mut advance = transaction.prepare_cached(ADVANCE)?;
-        if advance.execute([int(number.0)])? != 1 {
-            return Err(StoreError(format!(
-                "commit {number} does not follow the last one"
-            )));
-        }
         for account in &self.accounts {
             put_account(transaction, account)?;
         }
@@ -186,7 +180,10 @@ impl<'a> Batch<'a> {
         }
         self.append(new, secret, additions);
         put_messages(transaction, new)?;
-        if !(additions.messages.is_empty() && additions.rows.is_empty()) {
+        if additions.messages.is_empty() && additions.rows.is_empty() {
+            let mut advance = transaction.prepare_cached(ADVANCE)?;
+            advance.execute([int(number.0)])?;
+        } else {
             let newest = new.last().map_or(newest, |last| last.id);
             let mut put = transaction.prepare_cached(PUT_JOURNAL)?;
             put.execute(params![int(number.0), int(newest.0), additions.rows])?;

@@ -1,9 +1,10 @@
 //! What has reached whom, how lists stand, and ids that are handed out.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use super::{Bench, commit, over_both, see};
-use crate::domain::chat::{ChatAnswer, ChatQuery};
+use crate::domain::chat::{ChatAnswer, ChatQuery, NotPushed};
 use crate::domain::command::Effect;
 use crate::domain::conversation::ConversationKind;
 use crate::domain::ids::{AccountId, ConversationId, MessageId, Position, Slot};
@@ -114,8 +115,22 @@ fn people(bench: &mut dyn Bench) {
     commit(bench, &effects);
 }
 
+fn not_pushed((id, positions, count): (u64, RangeInclusive<u64>, u64)) -> NotPushed {
+    NotPushed {
+        conversation: ConversationId(id),
+        positions,
+        count,
+    }
+}
+
 fn what_waits_is_what_others_said_and_is_not_acknowledged(bench: &mut dyn Bench) {
     people(bench);
+    let has_sent = |mut part: Member| {
+        part.sent = 1;
+        part
+    };
+    let parts = [member(1, 3, 1, 0), member(5, 3, 1, 0), member(5, 4, 2, 0)];
+    commit(bench, &parts.map(|part| Effect::Member(has_sent(part))));
     let waiting = |account: u64, rows_max| ChatQuery::Undelivered {
         account: AccountId(account),
         rows_max,
@@ -123,7 +138,7 @@ fn what_waits_is_what_others_said_and_is_not_acknowledged(bench: &mut dyn Bench)
     assert_eq!(ids(bench, waiting(3, LIST_ROWS_MAX)), [101, 104, 105, 106]);
     assert_eq!(ids(bench, waiting(3, 2)), [101, 104]);
     assert_eq!(ids(bench, waiting(4, LIST_ROWS_MAX)), [102, 104]);
-    let mut part = member(1, 3, 1, 0);
+    let mut part = has_sent(member(1, 3, 1, 0));
     part.apply_acknowledged(Position(3));
     part.apply_acknowledged(Position(2));
     commit(bench, &[Effect::Member(part)]);
@@ -138,7 +153,7 @@ fn what_waits_is_what_others_said_and_is_not_acknowledged(bench: &mut dyn Bench)
             pushed: Pushed::default(),
             rows_max,
         };
-        let everything = [(1, 1..=1), (5, 1..=3)].map(|(id, range)| (ConversationId(id), range));
+        let everything = [(1, 1..=1, 1), (5, 1..=3, 2)].map(not_pushed);
         match ask(bench, query) {
             ChatAnswer::Waiting { pushed, others } => {
                 assert_eq!((pushed, others), (vec![], everything.into()));
@@ -155,7 +170,7 @@ fn what_waits_is_what_others_said_and_is_not_acknowledged(bench: &mut dyn Bench)
         match ask(bench, query) {
             ChatAnswer::Waiting { pushed, others } => {
                 let ids: Vec<u64> = pushed.iter().map(|row| row.message.id.0).collect();
-                assert_eq!((ids, others), (again, vec![(ConversationId(1), 1..=1)]));
+                assert_eq!((ids, others), (again, vec![not_pushed((1, 1..=1, 1))]));
             }
             other => panic!("{other:?}"),
         }
@@ -168,8 +183,7 @@ fn what_waits_is_what_others_said_and_is_not_acknowledged(bench: &mut dyn Bench)
     match ask(bench, query) {
         ChatAnswer::Waiting { pushed, others } => {
             let ids: Vec<u64> = pushed.iter().map(|row| row.message.id.0).collect();
-            // Its own messages are not told apart.
-            assert_eq!((ids, others), (vec![102], vec![(ConversationId(5), 2..=2)]));
+            assert_eq!((ids, others), (vec![102], vec![not_pushed((5, 2..=2, 1))]));
         }
         other => panic!("{other:?}"),
     }

@@ -374,6 +374,43 @@ fn readers_beside_folds_see_whole_commits() {
     world.compare_after_a_crash();
 }
 
+/// A client's id is known for a day, and not for much longer.
+#[test]
+fn keys_go_when_a_day_is_over() {
+    let mut world = World::new(5);
+    let said = |number: u64, at: i64| {
+        Effect::Append(Arc::new(Message {
+            at: TimeMs(at),
+            client_id: Some(Arc::from(format!("c{number}"))),
+            origin: Dialect::Jim,
+            ..message(100 + number, 1, number, 2)
+        }))
+    };
+    let hour = |number: u64| number as i64 * 3_600_000;
+    for number in 1..=60 {
+        world.commit(&[said(number, hour(number))]);
+        let mut reader = world.sqlite.reader().unwrap();
+        see_with(&mut *reader, |snapshot| {
+            let is_known = |number: u64| {
+                let id = world.talks[0].conversation.id;
+                let client_id = format!("c{number}");
+                let found = snapshot.message_named(AccountId(2), id, Dialect::Jim, &client_id);
+                let is_new = world
+                    .sqlite
+                    .is_new_client_id(AccountId(2), Dialect::Jim, &client_id);
+                let is_known = found.unwrap().is_some();
+                assert!(!(is_known && is_new));
+                is_known
+            };
+            for recent in number.saturating_sub(23).max(1)..=number {
+                assert!(is_known(recent), "{recent} of {number}");
+            }
+            // Runs go as a whole, and merged ones have the time of their newest.
+            assert!(number < 60 || !is_known(1));
+        });
+    }
+}
+
 /// A snapshot stays as it is while its segment is folded, dropped and merged away under it.
 #[test]
 fn a_snapshot_outlives_the_fold_of_what_it_shows() {

@@ -12,7 +12,8 @@ ALTER TABLE meta ADD COLUMN fold_message INTEGER NOT NULL DEFAULT 0;
 -- What the keys of client ids are hashed with.
 ALTER TABLE meta ADD COLUMN key_secret BLOB;
 
--- Each commit with messages or changed members: the newest message of all, and the members' rows.
+-- Each commit with messages or changed members: the newest message of all, and the members' rows. The newest commit is the greatest of the
+-- last one here, the fold mark, and the number in meta, where those stand that have no row here.
 CREATE TABLE journal (
     commit_number INTEGER PRIMARY KEY,
     last_message INTEGER NOT NULL,

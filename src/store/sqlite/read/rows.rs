@@ -1,0 +1,157 @@
+//! Rows of the file as what they stand for.
+
+use std::sync::Arc;
+
+use rusqlite::Row;
+
+use crate::domain::account::{Account, Profile, ServiceRole};
+use crate::domain::conversation::{Conversation, ConversationKind, Group, Head, Pair};
+use crate::domain::holes::Holes;
+use crate::domain::ids::{AccountId, ConversationId, MessageId, Position, Slot, TimeMs};
+use crate::domain::member::Member;
+use crate::domain::message::{Dialect, Message, MessageKind};
+use crate::domain::token::{Token, TokenHash};
+use crate::store::StoreError;
+
+/// A number below 2^63 in a column.
+pub(super) fn number(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    Ok(row.get::<_, i64>(column)?.cast_unsigned())
+}
+
+/// A number in a column of codes that this program does not know: the file is damaged, or a newer program wrote it.
+fn unknown_code(column: usize, code: i64) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(
+        column,
+        rusqlite::types::Type::Integer,
+        Box::new(StoreError(format!("unknown code {code}"))),
+    )
+}
+
+/// A row of the accounts' table.
+pub(super) fn account(row: &Row<'_>) -> rusqlite::Result<Arc<Account>> {
+    let role = match row.get::<_, Option<i64>>(6)? {
+        None => None,
+        Some(0) => Some(ServiceRole::Visitor),
+        Some(1) => Some(ServiceRole::Agent),
+        Some(2) => Some(ServiceRole::Consultant),
+        Some(code) => return Err(unknown_code(6, code)),
+    };
+    let profile = Profile {
+        nick: row.get(3)?,
+        avatar: row.get(4)?,
+        terminal: row.get(5)?,
+        role,
+    };
+    Ok(Arc::new(Account {
+        id: AccountId(number(row, 0)?),
+        name: row.get(1)?,
+        created_at: TimeMs(row.get(2)?),
+        profile,
+    }))
+}
+
+/// A row of the tokens' table.
+pub(super) fn token(row: &Row<'_>) -> rusqlite::Result<Token> {
+    Ok(Token {
+        hash: TokenHash(row.get(0)?),
+        account: AccountId(number(row, 1)?),
+        used_at: TimeMs(row.get(2)?),
+    })
+}
+
+/// A row of the conversations' table, with the head that is folded.
+pub(super) fn conversation(row: &Row<'_>) -> rusqlite::Result<Conversation> {
+    let pair = match (row.get::<_, Option<i64>>(2)?, row.get::<_, Option<i64>>(3)?) {
+        (Some(low), Some(high)) => Pair::new(
+            AccountId(low.cast_unsigned()),
+            AccountId(high.cast_unsigned()),
+        ),
+        _ => None,
+    };
+    let kind = match pair {
+        Some(pair) if row.get(14)? => ConversationKind::Events(pair),
+        Some(pair) => ConversationKind::Single(pair),
+        None => ConversationKind::Group(Arc::new(Group {
+            owner: AccountId(number(row, 4)?),
+            name: row.get(5)?,
+            image: row.get(6)?,
+            description: row.get(7)?,
+            jim_name: row.get(8)?,
+            member_count: row.get(9)?,
+            next_slot: Slot(row.get(10)?),
+        })),
+    };
+    let created_at = TimeMs(row.get(1)?);
+    let head = match number(row, 11)? {
+        0 => Head {
+            at: created_at,
+            ..Head::default()
+        },
+        position => Head {
+            position: Position(position),
+            message: MessageId(number(row, 12)?),
+            at: TimeMs(row.get(13)?),
+        },
+    };
+    Ok(Conversation {
+        id: ConversationId(number(row, 0)?),
+        created_at,
+        kind,
+        head,
+    })
+}
+
+/// A row of the members' table.
+pub(in crate::store::sqlite) fn member(row: &Row<'_>) -> rusqlite::Result<Member> {
+    Ok(Member {
+        conversation: ConversationId(number(row, 0)?),
+        account: AccountId(number(row, 1)?),
+        slot: Slot(row.get(2)?),
+        joined_at: TimeMs(row.get(3)?),
+        joined_after: Position(number(row, 4)?),
+        left_after: row
+            .get::<_, Option<i64>>(5)?
+            .map(|position| Position(position.cast_unsigned())),
+        alias: row.get(6)?,
+        read: Position(number(row, 7)?),
+        sent: number(row, 8)?,
+        sent_read: number(row, 9)?,
+        acknowledged: Position(number(row, 10)?),
+        holes: holes(row, 11)?,
+        hidden_at: row
+            .get::<_, Option<i64>>(12)?
+            .map(|position| Position(position.cast_unsigned())),
+        pinned: row.get(13)?,
+    })
+}
+
+fn holes(row: &Row<'_>, column: usize) -> rusqlite::Result<Holes> {
+    let Some(bytes) = row.get_ref(column)?.as_blob_or_null()? else {
+        return Ok(Holes::default());
+    };
+    let (numbers, _) = bytes.as_chunks::<8>();
+    let (pairs, _) = numbers.as_chunks::<2>();
+    let ranges = pairs.iter().map(|[from, to]| {
+        let number = |bytes: &[u8; 8]| u64::from_le_bytes(*bytes);
+        (number(from), number(to))
+    });
+    Ok(Holes::new(ranges.collect()))
+}
+
+/// A row of the log.
+pub(super) fn message(row: &Row<'_>) -> rusqlite::Result<Arc<Message>> {
+    let (kind, origin) = (row.get(5)?, row.get(7)?);
+    Ok(Arc::new(Message {
+        id: MessageId(number(row, 0)?),
+        conversation: ConversationId(number(row, 1)?),
+        position: Position(number(row, 2)?),
+        sender: AccountId(number(row, 3)?),
+        at: TimeMs(row.get(4)?),
+        kind: MessageKind::from_code(kind).ok_or_else(|| unknown_code(5, kind))?,
+        body: row.get(6)?,
+        origin: Dialect::from_code(origin).ok_or_else(|| unknown_code(7, i64::from(origin)))?,
+        client_id: row.get(8)?,
+        attributes: row.get(9)?,
+        recalled: row.get(10)?,
+    }))
+}
