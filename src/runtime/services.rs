@@ -186,6 +186,7 @@ impl<T: Transport> Shard<T> {
                         | ChatQuery::Everything { .. }
                         | ChatQuery::List { .. }
                         | ChatQuery::Members(_)
+                        | ChatQuery::Part(..)
                 )
         );
         let question = self.question(Purpose::Call(call), query);

@@ -74,10 +74,13 @@ impl Gather<'_> {
     pub(super) fn join_named(&mut self, account: AccountId, name: &Arc<str>) -> Option<Facts> {
         let found = self.state.account(account);
         let row = self.want(found);
-        let name_taken = self.is_name_taken(name);
         let found = self.state.jim_group(name);
         let id = self.want(found)?;
         let existing = self.group(id, account);
+        // It may have been given another name since.
+        let group = existing.iter().flatten().find_map(|part| part.0.group());
+        let shown = group.map_or_else(|| Arc::clone(name), |group| Arc::clone(&group.name));
+        let name_taken = self.is_name_taken(&shown);
         Some(Facts::JoinNamed {
             account: row?,
             existing: existing?,

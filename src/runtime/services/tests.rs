@@ -4,14 +4,14 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::*;
 use crate::admin::metrics::Metrics;
 use crate::conn::{CorsPolicy, HttpSettings, WsSettings};
 use crate::dialect::Settings;
 use crate::domain::command::{Peer, Send};
-use crate::domain::ids::Position;
+use crate::domain::ids::{Position, Slot};
 use crate::domain::member::ReadMark;
 use crate::domain::message::{Dialect, MessageKind};
 use crate::limits::OUTBOX_BYTES_MAX;
@@ -38,6 +38,14 @@ impl Transport for NoSocket {
 
 /// A shard and what it sends the writer.
 fn shard() -> (Shard<NoSocket>, Receiver<ToWriter>) {
+    shard_with(bounded(1).0, bounded(1).0)
+}
+
+/// The same with these channels to the readers.
+fn shard_with(
+    short: Sender<Question>,
+    heavy: Sender<Heavy>,
+) -> (Shard<NoSocket>, Receiver<ToWriter>) {
     let metrics = Metrics::new(Vec::new());
     let shared = Shared::new(
         CommitNumber(0),
@@ -76,8 +84,8 @@ fn shard() -> (Shard<NoSocket>, Receiver<ToWriter>) {
         }),
         shared: Arc::new(shared),
         writer,
-        short: bounded(1).0,
-        heavy: bounded(1).0,
+        short,
+        heavy,
         recorder: metrics.recorder(),
         calls: Arc::default(),
         views_bytes_max: 0,
@@ -216,4 +224,23 @@ fn marks_wait_in_bounds_of_number_and_bytes_whatever_became_of_their_connections
     };
     assert_eq!(want(&mut shard, 6_000, large.clone()), [0; 0]);
     assert_eq!(want(&mut shard, 7_000, large), [7_000]);
+}
+
+#[test]
+fn what_reads_all_members_of_a_group_is_for_the_readers_of_much() {
+    let ((short, shorts), (heavy, heavies)) = (bounded(1), bounded(1));
+    let (mut shard, _commands) = shard_with(short, heavy);
+    let conn = Key {
+        slot: 1,
+        generation: 0,
+    };
+    let call = CallKey { conn, call: 1 };
+    let group = ConversationId(1);
+    for query in [ChatQuery::Part(group, Slot(0)), ChatQuery::Members(group)] {
+        shard.want(call, Wanted::Ask(Ask::Query(Query::Chat(query))));
+        assert_eq!((shorts.len(), heavies.try_iter().count()), (0, 1));
+    }
+    let query = ChatQuery::PartWith(AccountId(2), AccountId(3));
+    shard.want(call, Wanted::Ask(Ask::Query(Query::Chat(query))));
+    assert_eq!((shorts.len(), heavies.len()), (1, 0));
 }

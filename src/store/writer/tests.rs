@@ -771,3 +771,32 @@ fn a_group_that_has_given_all_slots_takes_only_former_members() {
     assert_eq!(world.run(add("d")), Err(Refusal::GroupFull));
     assert_eq!(world.run(add("b")), Ok(Reply::Group(id)));
 }
+
+#[test]
+fn a_group_is_shown_by_its_own_name_to_whoever_joins_by_its_first() {
+    let mut world = World::with_default_cache();
+    world.has_model = false;
+    for name in ["a", "club", "c"] {
+        world.run(profile(name)).unwrap();
+    }
+    let join = |account| Command::JoinNamed {
+        account: AccountId(account),
+        name: Arc::from("club"),
+    };
+    world.run(join(2)).unwrap();
+    let rename = Command::ChangeGroup {
+        group: ConversationId(1),
+        name: Some(Arc::from("x")),
+        removed: Vec::new(),
+        added: Vec::new(),
+    };
+    world.run(rename).unwrap();
+    world.submit(0, join(4));
+    world.settle();
+    let told = world.writer.commit().told;
+    let taken = told.iter().find_map(|told| match &*told.event {
+        Event::Joined { name_taken, .. } => Some(*name_taken),
+        _ => None,
+    });
+    assert_eq!(taken, Some(false));
+}
