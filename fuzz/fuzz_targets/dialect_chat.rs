@@ -8,7 +8,7 @@ use imd::dialect::chat::Chat;
 use imd::dialect::socket::{Endpoint, Frames, SocketContext, SocketStep};
 use imd::dialect::{Ask, Outcome, Settings};
 use imd::domain::account::{Account, Profile};
-use imd::domain::chat::{ChatAnswer, ChatQuery, ChatRow};
+use imd::domain::chat::{ChatAnswer, ChatQuery, ChatRow, NotPushed};
 use imd::domain::command::{Command, Refusal, Reply};
 use imd::domain::desk::Desk;
 use imd::domain::ids::{AccountId, ConversationId, MessageId, Position, TimeMs};
@@ -68,7 +68,11 @@ fn answer(ask: Ask, stored: &mut u64) -> Outcome {
             let answer = match query {
                 ChatQuery::Waiting { .. } => ChatAnswer::Waiting {
                     pushed: (1..3).map(row).collect(),
-                    others: vec![(ConversationId(1), 3..=6)],
+                    others: vec![NotPushed {
+                        conversation: ConversationId(1),
+                        positions: 3..=6,
+                        count: 4,
+                    }],
                 },
                 _ => ChatAnswer::Rows(Some((1..5).map(row).collect())),
             };
