@@ -379,12 +379,9 @@ impl Client {
         if !groups.is_empty() && context.source.once_in(3) {
             return Target::Group(context.source.pick(&groups).id);
         }
-        loop {
-            let name = some_name(context.source);
-            if name != self.name {
-                return Target::Account(name);
-            }
-        }
+        // Not drawn again until it is another's: a source that is over gives the same for ever.
+        let others: Vec<String> = names().filter(|name| *name != self.name).collect();
+        Target::Account(context.source.pick(&others).clone())
     }
 }
 
@@ -404,10 +401,14 @@ pub fn answer(bytes: &mut Vec<u8>) -> Kept<Vec<u8>> {
 
 /// The name of one of the accounts.
 fn some_name(source: &mut Source) -> String {
-    match source.below(NAMES.len() + USERS.len()) {
-        at if at < NAMES.len() => NAMES[at].to_owned(),
-        at => user_name(USERS[at - NAMES.len()]),
-    }
+    let all: Vec<String> = names().collect();
+    source.pick(&all).clone()
+}
+
+/// The names of all accounts.
+fn names() -> impl Iterator<Item = String> {
+    let plain = NAMES.iter().map(|name| (*name).to_owned());
+    plain.chain(USERS.iter().map(|user| user_name(user)))
 }
 
 /// What the account of a user of `chat` is called.
