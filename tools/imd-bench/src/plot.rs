@@ -1,5 +1,7 @@
 //! Runs as a picture: the percentile curve of their latencies above, throughput over time below.
 
+pub mod growth;
+
 use plotters::prelude::*;
 
 use crate::report::Report;
