@@ -3,14 +3,13 @@
 #
 #   benches/numbers/anchors.sh DIR
 #
-# uWebSockets' EchoServer and HelloWorld, and publish.cpp of this directory, from source; needs git and g++. NATS and its load
-# generator if there is a Go toolchain. Redis and its load generator come from the system's packages (redis-server, redis-tools).
+# uWebSockets' EchoServer and HelloWorld, and anchors/publish.cpp, from source: needs git and g++. NATS if there is a Go toolchain.
+# Redis and its load generator come from the system's packages (redis-server, redis-tools).
 set -euo pipefail
 uws_version=v20.79.0
 nats_version=v2.15.2
-natscli_version=v0.4.3
 
-[ $# = 1 ] || { sed -n '2,8s/^# \?//p' "$0" >&2; exit 2; }
+[ $# = 1 ] || { sed -n '2,7s/^# \?//p' "$0" >&2; exit 2; }
 here=$(realpath "$(dirname "${BASH_SOURCE[0]}")")
 mkdir -p "$1"
 cd "$1"
@@ -35,10 +34,8 @@ build HelloWorld uws/examples/HelloWorld.cpp
 build publish "$here/anchors/publish.cpp"
 
 if command -v go >/dev/null; then
-    export GOBIN=$PWD
-    [ -x nats-server ] || go install "github.com/nats-io/nats-server/v2@$nats_version"
-    [ -x nats ] || go install "github.com/nats-io/natscli/nats@$natscli_version"
-    echo "built nats-server and nats"
+    [ -x nats-server ] || GOBIN=$PWD go install "github.com/nats-io/nats-server/v2@$nats_version"
+    echo "built nats-server"
 else
     echo "no Go toolchain: NATS is left out"
 fi
