@@ -133,6 +133,14 @@ class Server:
         status = Path(f"/proc/{self.pid}/status").read_text()
         return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("RssAnon:"))
 
+    def await_files(self, count: int) -> None:
+        """Waits until it has so many descriptors, such as those of connections."""
+        end = time.monotonic() + LOAD_S_MAX
+        while len(os.listdir(f"/proc/{self.pid}/fd")) < count:
+            if time.monotonic() > end:
+                raise RuntimeError(f"{self.name} never had {count} connections")
+            time.sleep(0.05)
+
     def stop(self) -> None:
         if self.process.poll() is None:
             self.process.terminate()
@@ -215,13 +223,17 @@ class Load:
                 return
         raise RuntimeError(f"imd-bench ended without saying {text!r}")
 
+    def give_up(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+        self.json.unlink(missing_ok=True)
+
     def finish(self) -> dict[str, Any]:
         """Its report; `failure` says what was lost or refused, if anything was."""
         try:
             out, error = self.process.communicate(timeout=LOAD_S_MAX)
         except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+            self.give_up()
             raise RuntimeError(f"{self.shown} did not end") from None
         try:
             report = json.loads(self.json.read_text())

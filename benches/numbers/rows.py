@@ -234,7 +234,6 @@ def with_history(settings: Settings, server: Server) -> list[str]:
 def under_load(settings: Settings, server: Server, users: list[str], pairs: int, seconds: float, *options: str) -> tuple[dict, dict]:
     """20,000 messages a second through pairs of chat, and 2,000 pages of history a second beside them."""
     rate, pages = settings.scaled(20_000), settings.scaled(2_000)
-    # Only the messages wait for many connections: the pages begin when those are under way, and go on until after them.
     chats = Load(
         settings,
         "chat",
@@ -242,12 +241,15 @@ def under_load(settings: Settings, server: Server, users: list[str], pairs: int,
         *["--dialect", "chat", "--pairs", str(pairs), "--rate", str(rate), *options, *paced(settings, seconds)],
         server=server,
     )
-    reads = ["--call", "getHistoryMsg", "--rate", str(pages), *users]
     try:
-        others = Load(settings, "http", server.url, *reads, *paced(settings, seconds), server=server)
-    finally:
-        found = chats.finish()
-    return found, others.finish()
+        # The messages begin when all of their connections are there, and the pages with them.
+        server.await_files(2 * pairs)
+        reads = ["--call", "getHistoryMsg", "--rate", str(pages), *users, *paced(settings, seconds)]
+        others = load(settings, "http", server.url, *reads, server=server)
+    except BaseException:
+        chats.give_up()
+        raise
+    return chats.finish(), others
 
 
 def s7(settings: Settings) -> list[Row]:
