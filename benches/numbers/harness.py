@@ -41,6 +41,7 @@ class Settings:
     seconds: float  # of each load
     warmup_s: float
     quick: bool
+    stored_max: int  # messages in the store
     server_core: int
     client_core: int
     commands: list[str] = field(default_factory=list)  # of the row that is being measured

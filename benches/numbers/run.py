@@ -43,6 +43,7 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     server, client = harness.cores()
     parser.add_argument("--quick", action="store_true", help="a moment of everything, at a small scale: shows that it works and measures nothing")
     parser.add_argument("--data", metavar="DIR", type=Path, help="where data directories are made, on the disk to be measured [below target]")
+    parser.add_argument("--stored", metavar="N", type=int, default=10_000_000, help="most messages in the store [10000000]")
     parser.add_argument("--profile", default="release", help="cargo's, for the programs [release]")
     parser.add_argument("--server-core", metavar="N", type=int, default=server, help=f"[{server}]")
     parser.add_argument("--client-core", metavar="N", type=int, default=client, help=f"[{client}]")
@@ -67,6 +68,7 @@ def settings(args: argparse.Namespace) -> Settings:
         seconds=0.3 if args.quick else getattr(args, "seconds", 2.0),
         warmup_s=0.1 if args.quick else 0.5,
         quick=args.quick,
+        stored_max=min(args.stored, 20_000) if args.quick else args.stored,
         server_core=args.server_core,
         client_core=args.client_core,
     )

@@ -10,6 +10,8 @@ use super::{COLOURS, FONT, GRID, INK};
 
 const SIZE: (u32, u32) = (1_000, 560);
 const POINT_RADIUS: u32 = 4;
+/// The part of the picture's height that a line of the legend takes.
+const LEGEND_SHARE: f64 = 0.05;
 
 /// What is drawn.
 #[derive(Clone, Debug, Deserialize)]
@@ -156,7 +158,7 @@ fn chart(
     }
     chart
         .configure_series_labels()
-        .position(SeriesLabelPosition::LowerLeft)
+        .position(SeriesLabelPosition::UpperLeft)
         .background_style(WHITE.mix(0.85))
         .border_style(GRID)
         .label_font((FONT, 14).into_font().color(&INK))
@@ -172,12 +174,17 @@ fn breadth(lines: &[Line]) -> Range<f64> {
     low / 1.2..high * 1.2
 }
 
-/// A vertical axis: from zero, so that what does not grow looks flat.
+/// A vertical axis: from zero, so that what does not grow looks flat, to where the legend has room above all lines.
 fn height(lines: &[Line], axis: Axis) -> Range<f64> {
     let on_axis = lines.iter().filter(|line| line.axis == axis);
     let values = on_axis.flat_map(|line| line.points.iter().map(|point| point.1));
     let most = values.fold(0.0, f64::max);
-    0.0..if most > 0.0 { most * 1.15 } else { 1.0 }
+    let legend = (LEGEND_SHARE * (lines.len() + 1) as f64).min(0.5);
+    0.0..if most > 0.0 {
+        most / (1.0 - legend)
+    } else {
+        1.0
+    }
 }
 
 /// What grows: 1, 2 or 5 times a power of ten, since more labels would not fit a logarithmic scale.
