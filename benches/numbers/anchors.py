@@ -29,6 +29,8 @@ def free_port() -> int:
 
 def program(settings: Settings, name: str) -> str:
     """A program of the directory of anchors, else of the system."""
+    if settings.without_anchors:
+        raise Absent("anchors are left out")
     own = settings.anchors / name if settings.anchors else None
     found = str(own) if own and own.is_file() else shutil.which(name)
     if not found:
@@ -92,6 +94,8 @@ def nats(settings: Settings, outstanding: int) -> Sample:
         config = data / "nats.conf"
         config.write_text(f'listen: "127.0.0.1:{port}"\njetstream {{ store_dir: "{data}", sync_interval: always }}\n')
         command = [program(settings, "nats-server"), "-c", str(config)]
+        if subprocess.run([*command, "-t"], capture_output=True).returncode != 0:
+            raise Absent("nats-server is too old to sync each message")
         with stopped_after(Server(settings, command, "nats-server", port)) as server:
             own_cores = os.sched_getaffinity(0)
             os.sched_setaffinity(0, {settings.client_core})

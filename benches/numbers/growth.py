@@ -48,24 +48,29 @@ def whole(report: dict[str, Any]) -> dict[str, Any]:
 
 
 def counts(given: Settings, wanted: list[int]) -> list[int]:
-    """Those that are tried, as far as they fit."""
-    return sorted({max(given.holdable(given.scaled(count)), 2) for count in wanted})
+    """Those of a quantity that are tried."""
+    return sorted({given.scaled(count, 2) for count in (wanted[::3] if given.quick else wanted)})
+
+
+def connections(given: Settings) -> list[int]:
+    """Those that fit."""
+    return sorted({given.holdable(count) for count in counts(given, CONNECTIONS)})
 
 
 def echoes(given: Settings) -> dict[str, Series]:
     """All connections active: how much passes, and how long it takes when a rate is given."""
     rate = given.scaled(RATE)
     most, p99 = [], []
-    for connections in counts(given, CONNECTIONS):
+    for count in connections(given):
         with imd(given, "--diagnostics") as server:
 
             def run(*options: str) -> dict[str, Any]:
                 # Long enough for each connection to have a few turns.
-                seconds = max(given.seconds, connections / 20_000)
-                return whole(load(given, "echo", f"{server.ws}/echo", "-c", str(connections), *options, *paced(given, seconds), server=server))
+                seconds = max(given.seconds, count / 20_000)
+                return whole(load(given, "echo", f"{server.ws}/echo", "-c", str(count), *options, *paced(given, seconds), server=server))
 
-            most.append((connections, throughput(run()).value))
-            p99.append((connections, latency_ms(run("--rate", str(rate)), "round trip", 0.99)[0]))
+            most.append((count, throughput(run()).value))
+            p99.append((count, latency_ms(run("--rate", str(rate)), "round trip", 0.99)[0]))
     lines = [line("echoes, one outstanding each", "left", most), line(f"p99 at {rate:,} a second", "right", p99)]
     how = "WebSocket echo of 150 B over all connections."
     return {"connections-echo": picture("Echo by connections", how, "connections", "echoes a second", "p99, ms", lines)}
@@ -75,12 +80,12 @@ def chats(given: Settings) -> dict[str, Series]:
     """The same durable load through more and more connections."""
     rate = given.scaled(RATE)
     acknowledged, delivered, memory = [], [], []
-    for connections in counts(given, CONNECTIONS):
+    for count in connections(given):
         with imd(given, durability="full") as server:
-            report = whole(chat(given, server, connections // 2, "--rate", str(rate), seconds=3 * given.seconds))
-            memory.append((connections, server_mib(report)))
-        acknowledged.append((connections, latency_ms(report, "acknowledged", 0.99)[0]))
-        delivered.append((connections, latency_ms(report, "delivered", 0.99)[0]))
+            report = whole(chat(given, server, count // 2, "--rate", str(rate), seconds=given.lasting(3)))
+            memory.append((count, server_mib(report)))
+        acknowledged.append((count, latency_ms(report, "acknowledged", 0.99)[0]))
+        delivered.append((count, latency_ms(report, "delivered", 0.99)[0]))
     lines = [
         line("p99 until acknowledged", "left", acknowledged),
         line("p99 until delivered", "left", delivered),
@@ -152,7 +157,7 @@ def groups(given: Settings) -> dict[str, Series]:
     """One group with more and more members, all of them there."""
     most, p99 = [], []
     delivery_rate = given.scaled(DELIVERY_RATE)
-    for members in sorted({given.scaled(count, 2) for count in MEMBERS}):
+    for members in counts(given, MEMBERS):
         with imd(given, durability="full") as server:
             shape = ["--members", str(members), "--publishers", str(min(members, 50))]
 
@@ -171,7 +176,7 @@ def groups(given: Settings) -> dict[str, Series]:
 def histories(given: Settings) -> dict[str, Series]:
     """Pages of one long conversation, further and further back."""
     with imd(given, durability="process") as server:
-        fill = ["--call", "sendMsg", "--run", "long", "-c", "1", "--peers", "1", "--pipeline", "32", *paced(given, 5 * given.seconds)]
+        fill = ["--call", "sendMsg", "--run", "long", "-c", "1", "--peers", "1", "--pipeline", "32", *paced(given, given.lasting(5))]
         length = int(whole(load(given, "http", server.url, *fill, server=server))["throughput"][0]["completed"])
         buyer = f"{server.url}/soa-im/buyer"
         token = fetch(f"{buyer}/registerAndLogin?buyer_name=long-0")["data"]["token"]

@@ -37,7 +37,12 @@ class Row:
 def table(rows: list[Row]) -> str:
     lines = [HEAD, ["---"] * len(HEAD), *(row.cells() for row in rows)]
     text = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
-    notes = [f"- {row.number}, {row.what}: {note}" for row in rows for note in row.notes]
+    told: dict[str, list[str]] = {}
+    for row in rows:
+        for note in row.notes:
+            told.setdefault(note, []).append(f"{row.number} ({row.what})")
+    # What is said of many is said once, with their numbers alone.
+    notes = [f"- {of[0] if len(of) == 1 else ', '.join(dict.fromkeys(one.split(' ')[0] for one in of))}: {note}" for note, of in told.items()]
     legend = "Where a server's core was busy for less than 95 %, throughput is the client's number: the ratio for each second of the server's processor decides."
     return "\n\n".join([text, legend, *(["\n".join(notes)] if notes else [])])
 

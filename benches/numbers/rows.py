@@ -260,7 +260,7 @@ def s7(settings: Settings) -> list[Row]:
         users = with_history(settings, server)
         settings.commands.clear()
         options = ["--conversations", str(conversations)]
-        seconds = max(4 * settings.seconds, 0.5)
+        seconds = settings.lasting(4)
         both = [under_load(settings, server, users, pairs, seconds, *options) for _ in range(settings.pairs)]
     chats, pages = zip(*both)
     row = Row("S7", f"{settings.scaled(20_000):,} durable messages/s, {2 * pairs:,} connections, p50 / p99 / p99.9", "", "0.8 / 5 / 20 ms")
@@ -455,7 +455,7 @@ def s13(settings: Settings, hold_s: float | None = None) -> list[Row]:
     settings.commands.clear()
     wanted = settings.scaled(100_000, least=400)
     pairs = settings.holdable(wanted) // 2
-    seconds = hold_s or max(15 * settings.seconds, 0.5)
+    seconds = hold_s or settings.lasting(15)
     with imd(settings, durability="full") as server:
         users = with_history(settings, server)
         settings.commands.clear()
@@ -464,7 +464,7 @@ def s13(settings: Settings, hold_s: float | None = None) -> list[Row]:
     delivered = quantiles([chats], "delivered", 0.5, 0.99, 0.999)
     server_process = next(process for process in chats["processes"] if process["role"] == "server")
     mib = server_process["anonymous_kib"][2] / 1024
-    what = f"{2 * pairs:,} logged-in connections, S7's load through them for {seconds:.0f} s, p50 / p99 / p99.9"
+    what = f"{2 * pairs:,} logged-in connections, S7's load through them for {seconds:g} s, p50 / p99 / p99.9"
     row = Row("S13", what, "", "128 MiB; 1.6 / 10 / 40 ms")
     row.imd = f"{mib:.0f} MiB, acknowledged {ms(*three)}, delivered {ms(*delivered)}"
     row.met = mib <= 128 and all(value <= goal for found in (three, delivered) for value, goal in zip(found, (1.6, 10, 40)))

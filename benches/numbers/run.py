@@ -29,6 +29,7 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", metavar="S1,S4", type=lambda text: text.upper().split(","), help="only these numbers")
     parser.add_argument("--anchors", metavar="DIR", type=Path, help="what anchors.sh built")
+    parser.add_argument("--no-anchors", action="store_true", help="measures imd alone")
     parser.add_argument("--pairs", metavar="N", type=int, default=5, help="how many times each side has its turn [5]")
     parser.add_argument("--seconds", metavar="S", type=float, default=2.0, help="how long each turn counts [2]")
     parser.add_argument("--hold", metavar="S", type=float, help="how long S13 holds its connections [15 turns]; its goal asks for 600")
@@ -64,6 +65,7 @@ def settings(args: argparse.Namespace) -> Settings:
         profile=args.profile,
         anchors=getattr(args, "anchors", None) and args.anchors.resolve(),
         data=(args.data or programs.parent / "numbers").resolve(),
+        without_anchors=getattr(args, "no_anchors", True),
         pairs=1 if args.quick else getattr(args, "pairs", 1),
         seconds=0.3 if args.quick else getattr(args, "seconds", 2.0),
         warmup_s=0.1 if args.quick else 0.5,
