@@ -280,10 +280,11 @@ def what_failed(report: dict[str, Any], bears_busy: bool) -> str:
     return ", ".join(f"{count} {kind}" for kind, count in broken.items())
 
 
-def paced(settings: Settings, seconds: float | None = None) -> list[str]:
+def paced(settings: Settings, seconds: float | None = None, warmup_s: float | None = None) -> list[str]:
     """How long a load lasts."""
     seconds = settings.seconds if seconds is None else seconds
-    return ["--warmup", f"{int(settings.warmup_s * 1000)}ms", "--duration", f"{int(seconds * 1000)}ms"]
+    warmup_s = settings.warmup_s if warmup_s is None else warmup_s
+    return ["--warmup", f"{int(warmup_s * 1000)}ms", "--duration", f"{int(seconds * 1000)}ms"]
 
 
 def throughput(report: dict[str, Any]) -> Sample:

@@ -26,10 +26,14 @@ from harness import (
     paced,
     start_imd,
     throughput,
+    what_failed,
 )
 from report import Row, amount, compared, core, ms, note_failures, samples
 
 STORM_PATIENCE = ["--patience", "120s"]
+SENDERS = 50
+# Messages on their way while conversations begin.
+BEGINNING = 800
 HISTORY_BUYERS = 50
 HISTORY_SHOPS = 20
 
@@ -105,19 +109,32 @@ def s3(settings: Settings) -> list[Row]:
     return rows
 
 
-def chat(settings: Settings, server: Server, pairs: int, *options: str, seconds: float | None = None) -> dict:
+def chat(settings: Settings, server: Server, pairs: int, *options: str, seconds: float | None = None, warmup_s: float | None = None) -> dict:
     """Pairs of chat, whose recipients acknowledge."""
-    pairs = str(pairs)
-    return load(settings, "chat", server.ws, "--dialect", "chat", "--pairs", pairs, *options, *paced(settings, seconds), server=server)
+    pace = paced(settings, seconds, warmup_s)
+    return load(settings, "chat", server.ws, "--dialect", "chat", "--pairs", str(pairs), *options, *pace, server=server)
 
 
-def durable(settings: Settings, number: str, what: str, goal: float, pipeline: int, pairs: int, *options: str) -> Row:
+def talked_about(settings: Settings, server: Server, pairs: int, conversations: int) -> list[str]:
+    """Has so many conversations begin, nearly all of them, and says how to go on in them: what counts is that they are there."""
+    options = ["--conversations", str(conversations), "--run", "talks"]
+    outstanding = str(max(BEGINNING // pairs, 1))
+    begun = chat(settings, server, pairs, *options, "--outstanding", outstanding, seconds=settings.lasting(5))
+    failure = what_failed(begun, bears_busy=True)
+    if failure:
+        raise RuntimeError(f"beginning the conversations: {failure}")
+    settings.commands.clear()
+    return options
+
+
+def durable(settings: Settings, number: str, what: str, goal: float, pipeline: int, *options: str, conversations: int = 0) -> Row:
     """Stored, synced and delivered messages against Redis, which stores and syncs."""
     settings.commands.clear()
     with imd(settings, durability="full") as server:
+        talks = talked_about(settings, server, SENDERS, conversations) if conversations else []
 
         def ours() -> Sample:
-            return throughput(chat(settings, server, pairs, *options))
+            return throughput(chat(settings, server, SENDERS, *talks, *options))
 
         try:
             mine, other = interleaved(settings.pairs, ours, lambda: anchors.redis(settings, pipeline))
@@ -134,13 +151,13 @@ def durable(settings: Settings, number: str, what: str, goal: float, pipeline: i
 def s4(settings: Settings) -> list[Row]:
     many = settings.scaled(100_000)
     return [
-        durable(settings, "S4", "durable 1:1 chat, 50 senders, 1 outstanding", 1.0, 1, 50),
-        durable(settings, "S4", f"… in {many:,} conversations at random", 0.8, 1, 50, "--conversations", str(many)),
+        durable(settings, "S4", "durable 1:1 chat, 50 senders, 1 outstanding", 1.0, 1),
+        durable(settings, "S4", f"… in {many:,} conversations at random", 0.8, 1, conversations=many),
     ]
 
 
 def s5(settings: Settings) -> list[Row]:
-    row = durable(settings, "S5", "durable 1:1 chat, 50 senders, 16 outstanding", 0.0, 16, 50, "--outstanding", "16")
+    row = durable(settings, "S5", "durable 1:1 chat, 50 senders, 16 outstanding", 0.0, 16, "--outstanding", "16")
     ours = [one["value"] for one in row.data["imd"]]
     row.goal, row.met = "120,000/s", not has_failed(row) and median(ours) >= 120_000
     return [row, against_nats(settings, ours), many_pairs(settings)]
@@ -165,7 +182,8 @@ def many_pairs(settings: Settings) -> Row:
     settings.commands.clear()
     pairs = settings.holdable(settings.scaled(20_000)) // 2
     with imd(settings, durability="full") as server:
-        (found,) = interleaved(settings.pairs, lambda: throughput(chat(settings, server, pairs, "--client-ids")))
+        # They meet in the warm-up.
+        (found,) = interleaved(settings.pairs, lambda: throughput(chat(settings, server, pairs, "--client-ids", warmup_s=settings.lasting(1))))
     row = compared("S5", f"{pairs:,} pairs with client ids, 1 outstanding", found, [], "", 0.0)
     row.goal, row.met = "60,000/s", not has_failed(row) and median([sample.value for sample in found]) >= 60_000
     row.commands = list(settings.commands)
@@ -258,8 +276,7 @@ def s7(settings: Settings) -> list[Row]:
     conversations = settings.scaled(100_000)
     with imd(settings, durability="full") as server:
         users = with_history(settings, server)
-        settings.commands.clear()
-        options = ["--conversations", str(conversations)]
+        options = talked_about(settings, server, pairs, conversations)
         seconds = settings.lasting(4)
         both = [under_load(settings, server, users, pairs, seconds, *options) for _ in range(settings.pairs)]
     chats, pages = zip(*both)
