@@ -31,7 +31,6 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--anchors", metavar="DIR", type=Path, help="what anchors.sh built")
     parser.add_argument("--no-anchors", action="store_true", help="measures imd alone")
     parser.add_argument("--pairs", metavar="N", type=int, default=5, help="how many times each side has its turn [5]")
-    parser.add_argument("--seconds", metavar="S", type=float, default=2.0, help="how long each turn counts [2]")
     parser.add_argument("--hold", metavar="S", type=float, help="how long S13 holds its connections [15 turns]; its goal asks for 600")
     parser.add_argument("--json", metavar="FILE", type=Path, help="writes everything that was measured")
     parser.add_argument("--markdown", metavar="FILE", type=Path, help="writes the table, too")
@@ -44,6 +43,7 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     server, client = harness.cores()
     parser.add_argument("--quick", action="store_true", help="a moment of everything, at a small scale: shows that it works and measures nothing")
     parser.add_argument("--data", metavar="DIR", type=Path, help="where data directories are made, on the disk to be measured [below target]")
+    parser.add_argument("--seconds", metavar="S", type=float, default=2.0, help="how long each load counts [2]")
     parser.add_argument("--stored", metavar="N", type=int, default=10_000_000, help="most messages in the store [10000000]")
     parser.add_argument("--profile", default="release", help="cargo's, for the programs [release]")
     parser.add_argument("--server-core", metavar="N", type=int, default=server, help=f"[{server}]")
@@ -67,7 +67,7 @@ def settings(args: argparse.Namespace) -> Settings:
         data=(args.data or programs.parent / "numbers").resolve(),
         without_anchors=getattr(args, "no_anchors", True),
         pairs=1 if args.quick else getattr(args, "pairs", 1),
-        seconds=0.3 if args.quick else getattr(args, "seconds", 2.0),
+        seconds=0.3 if args.quick else args.seconds,
         warmup_s=0.1 if args.quick else 0.5,
         quick=args.quick,
         stored_max=min(args.stored, 20_000) if args.quick else args.stored,

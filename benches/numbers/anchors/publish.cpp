@@ -29,11 +29,12 @@ int main(int argc, char **argv) {
             ws->subscribe("group");
         },
         .message = [&](auto *ws, std::string_view message, uWS::OpCode) {
+            // The answer first: it would push out what has been gathered for this subscriber.
+            ws->send(R"({"command":12,"code":10001,"msg":"ok"})", uWS::OpCode::TEXT, false);
             pushed.assign(R"({"command":11,"data":)");
             pushed.append(message);
             pushed.push_back('}');
             app.publish("group", pushed, uWS::OpCode::TEXT, false);
-            ws->send(R"({"command":12,"code":10001,"msg":"ok"})", uWS::OpCode::TEXT, false);
         },
     });
     // What the load generator asks before it begins: users, a group, and the group's name.
