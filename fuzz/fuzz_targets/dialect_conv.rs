@@ -12,7 +12,7 @@ use imd::domain::query::{Answer, Query};
 use imd::proto::http::request::{Decoder, Event, Limits, Request};
 use imd::proto::http::target::decode_path;
 use imd::store::memory::MemoryStore;
-use imd::store::writer::{Loaded, Submitted, Writer};
+use imd::store::writer::{Submitted, Writer};
 use imd::store::{Reader, Store, load, query};
 use jiff::tz::TimeZone;
 use libfuzzer_sys::fuzz_target;
@@ -79,13 +79,9 @@ impl Server {
     }
 
     fn query(&mut self, asked: &Query) -> Answer {
-        let mut answer = None;
-        let read = self.reader.snapshot(&mut |snapshot| {
-            answer = Some(query::answer(snapshot, asked)?.answer);
-            Ok(())
-        });
-        read.expect("a snapshot");
-        answer.expect("an answer")
+        query::ask(&mut *self.reader, asked)
+            .expect("an answer")
+            .answer
     }
 
     fn submit(&mut self, command: Command) -> Result<Reply, Refusal> {
@@ -96,13 +92,8 @@ impl Server {
         };
         self.writer.handle_submitted(submitted, NOW);
         while let Some(request) = self.writer.poll_load() {
-            let mut rows = Ok(Vec::new());
-            let read = self.reader.snapshot(&mut |snapshot| {
-                rows = load::load(snapshot, &request.keys);
-                Ok(())
-            });
-            let (id, rows) = (request.id, read.and(rows));
-            self.writer.handle_loaded(Loaded { id, rows }, NOW);
+            let loaded = load::fetch(&mut *self.reader, &request);
+            self.writer.handle_loaded(loaded, NOW);
         }
         let (_, reply) = self.writer.commit().replies.remove(0);
         assert_ne!(reply, Err(Refusal::Failure));

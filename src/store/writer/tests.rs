@@ -282,11 +282,8 @@ fn late_rows_bring_nothing_old_back() {
             world.submit(2, send(2, talk(), body));
             let requests: Vec<LoadRequest> = std::mem::take(&mut world.requests);
             for request in requests {
-                let rows = Ok(world.rows(&request));
-                world.give(Loaded {
-                    id: request.id,
-                    rows,
-                });
+                let loaded = world.read(&request);
+                world.give(loaded);
             }
             world.commit(false);
         }
@@ -309,7 +306,7 @@ fn rows_from_before_a_failure_are_read_again() {
     let talk = || Peer::Conversation(ConversationId(1));
     world.submit(1, send(3, talk(), "late"));
     let early = world.requests.pop().unwrap();
-    let rows = Ok(world.rows(&early));
+    let early = world.read(&early);
     world.submit(2, send(2, talk(), "stored, and said to have failed"));
     world.serve();
     world.faults.commit.store(true, Ordering::Relaxed);
@@ -323,7 +320,7 @@ fn rows_from_before_a_failure_are_read_again() {
     assert!(!released.told.is_empty());
     assert_eq!(world.writer.commit_number(), CommitNumber(2));
     world.faults.commit.store(false, Ordering::Relaxed);
-    world.give(Loaded { id: early.id, rows });
+    world.give(early);
     world.settle();
     let released = world.writer.commit();
     assert!(
@@ -660,7 +657,7 @@ fn a_group_is_deleted_with_whoever_joins_while_its_members_are_read() {
     assert_eq!(world.run(delete(other)), Err(Refusal::NotTheOwner));
     world.submit(1, delete(Some(AccountId(2))));
     let early = world.requests.remove(0);
-    let rows = Ok(world.rows(&early));
+    let early = world.read(&early);
     let join = || Command::AddMembers {
         group: id,
         members: vec![named("c")],
@@ -668,7 +665,7 @@ fn a_group_is_deleted_with_whoever_joins_while_its_members_are_read() {
     world.submit(2, join());
     world.serve();
     world.commit(false);
-    world.give(Loaded { id: early.id, rows });
+    world.give(early);
     world.settle();
     let released = world.writer.commit();
     assert!(matches!(&released.replies[..], [(_, Ok(Reply::Group(_)))]));

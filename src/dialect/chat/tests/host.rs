@@ -18,7 +18,7 @@ use crate::proto::http::request::{Decoder, Event as Decoded, Limits};
 use crate::runtime::sessions::Sessions;
 use crate::store::memory::MemoryStore;
 use crate::store::sqlite::{Durability, SqliteStore};
-use crate::store::writer::{Loaded, Submitted, Writer};
+use crate::store::writer::{Submitted, Writer};
 use crate::store::{Reader, Store, load, query};
 
 /// When everything happens, in milliseconds.
@@ -248,13 +248,9 @@ impl Host {
     }
 
     pub fn query(&mut self, asked: &Query) -> Answer {
-        let mut answer = None;
-        let read = self.reader.snapshot(&mut |snapshot| {
-            answer = Some(query::answer(snapshot, asked)?.answer);
-            Ok(())
-        });
-        read.expect("a snapshot");
-        answer.expect("an answer")
+        query::ask(&mut *self.reader, asked)
+            .expect("an answer")
+            .answer
     }
 
     pub fn submit(&mut self, command: Command) -> Result<Reply, Refusal> {
@@ -266,13 +262,8 @@ impl Host {
         self.now.0 += 1;
         self.writer.handle_submitted(submitted, self.now);
         while let Some(request) = self.writer.poll_load() {
-            let mut rows = Ok(Vec::new());
-            let read = self.reader.snapshot(&mut |snapshot| {
-                rows = load::load(snapshot, &request.keys);
-                Ok(())
-            });
-            let (id, rows) = (request.id, read.and(rows));
-            self.writer.handle_loaded(Loaded { id, rows }, self.now);
+            let loaded = load::fetch(&mut *self.reader, &request);
+            self.writer.handle_loaded(loaded, self.now);
         }
         let mut released = self.writer.commit();
         assert!(released.failures.is_empty(), "{:?}", released.failures);
