@@ -343,17 +343,7 @@ impl Host {
     /// A new socket that has not said who it is.
     pub fn open(&mut self) -> usize {
         let mut sent = Sent::default();
-        let (mut chat, step) = Chat::open(
-            None,
-            &mut SocketContext {
-                desk: &mut self.desk,
-                settings: &self.settings,
-                now: self.now,
-                presence: &self.sessions,
-                random: &mut |bytes| bytes.fill(9),
-                frames: &mut sent,
-            },
-        );
+        let (mut chat, step) = self.with_context(&mut sent, |_, context| Chat::open(None, context));
         assert!(matches!(step, SocketStep::Done) && sent.frames.is_empty());
         chat.deadline_ms(self.now_ms);
         self.sockets.push(Socket {
@@ -371,21 +361,31 @@ impl Host {
         handle: impl FnOnce(&mut Chat, &mut SocketContext<'_>) -> T,
     ) -> T {
         let mut sent = Sent::default();
+        let result = self.with_context(&mut sent, |sockets, context| {
+            handle(&mut sockets[place].chat, context)
+        });
         let socket = &mut self.sockets[place];
-        let result = handle(
-            &mut socket.chat,
+        socket.received.append(&mut sent.frames);
+        socket.closed = socket.closed.or(sent.close);
+        result
+    }
+
+    fn with_context<T>(
+        &mut self,
+        sent: &mut Sent,
+        handle: impl FnOnce(&mut [Socket], &mut SocketContext<'_>) -> T,
+    ) -> T {
+        handle(
+            &mut self.sockets,
             &mut SocketContext {
                 desk: &mut self.desk,
                 settings: &self.settings,
                 now: self.now,
                 presence: &self.sessions,
                 random: &mut |bytes| bytes.fill(9),
-                frames: &mut sent,
+                frames: sent,
             },
-        );
-        socket.received.append(&mut sent.frames);
-        socket.closed = socket.closed.or(sent.close);
-        result
+        )
     }
 
     /// The client sends a frame.
