@@ -250,20 +250,21 @@ def with_history(settings: Settings, server: Server) -> list[str]:
     return users
 
 
+def meeting_s(settings: Settings, pairs: int, rate: int) -> float:
+    """A warm-up in which each pair says something, so that no conversation begins while things count."""
+    return settings.warmup_s if settings.quick else max(settings.warmup_s, 2 * pairs / rate)
+
+
 def under_load(settings: Settings, server: Server, users: list[str], pairs: int, seconds: float, *options: str) -> tuple[dict, dict | None]:
     """20,000 messages a second through pairs of chat, and 2,000 pages of history a second beside them, if they can be read."""
     rate, pages = settings.scaled(20_000), settings.scaled(2_000)
-    chats = Load(
-        settings,
-        "chat",
-        server.ws,
-        *["--dialect", "chat", "--pairs", str(pairs), "--rate", str(rate), *options, *paced(settings, seconds)],
-        server=server,
-    )
+    pace = paced(settings, seconds, meeting_s(settings, pairs, rate))
+    shape = ["--dialect", "chat", "--pairs", str(pairs), "--rate", str(rate)]
+    chats = Load(settings, "chat", server.ws, *shape, *options, *pace, server=server)
     try:
         # The messages begin when all of their connections are there, and the pages with them.
         server.await_files(2 * pairs)
-        reads = ["--call", "getHistoryMsg", "--rate", str(pages), *users, *paced(settings, seconds)]
+        reads = ["--call", "getHistoryMsg", "--rate", str(pages), *users, *pace]
         try:
             others = load(settings, "http", server.url, *reads, server=server)
         except RuntimeError as error:
