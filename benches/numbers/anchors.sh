@@ -14,11 +14,8 @@ here=$(realpath "$(dirname "${BASH_SOURCE[0]}")")
 mkdir -p "$1"
 cd "$1"
 
-[ -d uws ] || git clone --depth 1 --branch "$uws_version" --recurse-submodules --shallow-submodules \
-    https://github.com/uNetworking/uWebSockets uws
-if [ ! -e uws/uSockets/src/libusockets.h ]; then
-    git -C uws submodule update --init uSockets
-fi
+[ -d uws ] || git clone --depth 1 --branch "$uws_version" https://github.com/uNetworking/uWebSockets uws
+[ -e uws/uSockets/src/libusockets.h ] || git -C uws submodule update --init --depth 1 uSockets
 flags=(-O3 -flto -DLIBUS_NO_SSL -DUWS_NO_ZLIB -Iuws/src -Iuws/uSockets/src)
 sources=(uws/uSockets/src/*.c uws/uSockets/src/eventing/*.c)
 mkdir -p objects

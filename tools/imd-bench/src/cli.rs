@@ -34,7 +34,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Task {
     #[command(flatten)]
-    Play(Scenario),
+    Play(Box<Scenario>),
     /// Draws measurements over a quantity that grows, such as connections
     Growth(GrowthArgs),
 }
