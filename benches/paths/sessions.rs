@@ -17,10 +17,13 @@ use crate::stored::Random;
 const ACCOUNTS: u64 = 10_000;
 const THREADS: [usize; 3] = [1, 2, 4];
 
+/// What a thread does in a round; it is the shard of that number.
+type Work = fn(&Sessions, usize, &mut Random);
+
 /// Looking up alone, coming and going alone, and sixteen looks for each who comes and goes.
 pub fn bench(c: &mut Criterion) {
     let mut group = c.benchmark_group("sessions");
-    let all: [(&str, fn(&Sessions, usize, &mut Random)); 3] = [
+    let all: [(&str, Work); 3] = [
         ("look up", |sessions, _, random| look_up(sessions, random)),
         ("come and go", come_and_go),
         (
@@ -54,12 +57,7 @@ pub fn bench(c: &mut Criterion) {
 }
 
 /// How long `threads` threads take for `rounds` rounds each.
-fn run(
-    sessions: &Sessions,
-    threads: usize,
-    rounds: u64,
-    work: fn(&Sessions, usize, &mut Random),
-) -> Duration {
+fn run(sessions: &Sessions, threads: usize, rounds: u64, work: Work) -> Duration {
     let start = Barrier::new(threads + 1);
     thread::scope(|scope| {
         let workers: Vec<_> = (0..threads)

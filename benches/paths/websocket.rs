@@ -230,9 +230,12 @@ fn decode(group: &mut BenchmarkGroup<'_, WallTime>, bytes: usize, count: usize) 
     });
 }
 
-/// In place, over and over. Tungstenite does not let anybody call its own.
+/// Unmasks a payload by a key, in place.
+type Unmask = fn(&mut [u8], [u8; 4]);
+
+/// Over and over. Tungstenite does not let anybody call its own.
 fn unmask(group: &mut BenchmarkGroup<'_, WallTime>, bytes: usize) {
-    let libraries: [(&str, fn(&mut [u8], [u8; 4])); 2] = [
+    let libraries: [(&str, Unmask); 2] = [
         ("imd", mask::unmask),
         ("fastwebsockets", fastwebsockets::unmask),
     ];
