@@ -14,7 +14,7 @@ use crate::domain::conversation::Head;
 use crate::domain::ids::{AccountId, ConversationId, MessageId, Position, TimeMs};
 use crate::domain::member::Member;
 use crate::store::sqlite::block::Entry;
-use crate::store::sqlite::journal::take_member;
+use crate::store::sqlite::journal::{first_row, take_member};
 use crate::store::sqlite::keys::{Secret, anywhere};
 use crate::store::sqlite::varint::Bytes;
 use crate::store::{Result, StoreError};
@@ -359,9 +359,11 @@ impl Data {
         Ok(None)
     }
 
-    /// The newest version of the row at `index`.
-    pub(super) fn newest_version(&self, index: u32) -> Result<Option<Member>> {
-        self.version(index, NONE)
+    /// The newest version of the row at `index`, as in the journal but without whose it is.
+    pub(super) fn newest_row(&self, index: u32) -> Result<&[u8]> {
+        let version = self.versions.get(index as usize);
+        let rows = version.and_then(|version| self.rows.get(version.row as usize..));
+        first_row(rows.unwrap_or_default())
     }
 }
 
