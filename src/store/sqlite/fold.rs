@@ -1,6 +1,5 @@
 //! A fold: a sealed segment of the tail becomes runs, heads and member rows, a few at a time within other commits.
 
-use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::Arc;
 
 use rusqlite::Connection;
@@ -14,7 +13,8 @@ use crate::store::sqlite::int;
 use crate::store::sqlite::keys::RunFilter;
 use crate::store::sqlite::members::{self, PageChange};
 use crate::store::sqlite::run::{NextIds, Run, RunWriter};
-use crate::store::sqlite::tail::{Data, Segment};
+use crate::store::sqlite::segment::{Data, Segment};
+use crate::store::sqlite::sorted::Sorted;
 
 const SET_MARK: &str = "UPDATE meta SET fold_commit = ?1, fold_message = ?2 WHERE id = 1";
 
@@ -42,30 +42,31 @@ pub(super) mod cost {
 
 /// What a fold costs, if no member's row is new.
 fn units(connection: &Connection, data: &Data) -> Result<i64> {
-    let ids = [
-        data.conversations.first_key_value(),
-        data.conversations.last_key_value(),
-    ];
-    let [first, last] = ids.map(|list| list.map_or(0, |(id, _)| id / PAGE_HEADS));
-    let head_pages = (last - first + 1).min(data.conversations.len() as u64);
-    let member_pages = members::page_count(connection)?.min(data.members.len() as u64);
+    let conversations = data.conversations().count() as u64;
+    let pages = data.conversations().map(|(id, _)| id / PAGE_HEADS);
+    let (first, last) = pages.fold((u64::MAX, 0), |(first, last), page| {
+        (first.min(page), last.max(page))
+    });
+    let head_pages = conversations.min(last.saturating_sub(first) + 1);
+    let members = data.members().len() as u64;
+    let member_pages = members::page_count(connection)?.min(members);
     Ok(data.message_count() as i64 * cost::MESSAGE
-        + data.conversations.len() as i64 * cost::HEAD
+        + conversations as i64 * cost::HEAD
         + head_pages as i64 * cost::PAGE
-        + data.keys.len() as i64 * cost::KEY
-        + data.members.len() as i64 * cost::MEMBER
+        + data.keys().len() as i64 * cost::KEY
+        + members as i64 * cost::MEMBER
         + member_pages as i64 * cost::MEMBER_PAGE)
 }
 
-/// Where a fold goes on.
-#[derive(Clone, Copy, Debug)]
+/// Where a fold goes on, and what is left to be done there.
+#[derive(Debug)]
 enum Stage {
-    /// With lists and heads of the conversations after this one.
-    Lists(Option<u64>),
-    /// With the keys after this one.
-    Keys(Option<(u64, u64)>),
-    /// With the members' rows after this one.
-    Members(Option<(u64, u64)>),
+    /// Lists and heads of conversations.
+    Lists(Sorted<(u64, u32)>),
+    /// Keys.
+    Keys(Sorted<(u64, u64)>),
+    /// Members' rows.
+    Members(Sorted<((u64, u64), u32)>),
 }
 
 /// A fold under way.
@@ -118,17 +119,18 @@ impl Fold {
             })
         };
         let lists = begin(Kind::Lists).transpose()?;
-        let keys = match data.keys.is_empty() {
-            true => None,
-            false => begin(Kind::Keys).transpose()?,
+        let keys = match data.keys().len() {
+            0 => None,
+            _ => begin(Kind::Keys).transpose()?,
         };
+        let stage = Stage::Lists(Sorted::new(data.conversations()));
         let units = units(connection, &data)?;
         drop(data);
         Ok(Fold {
             units,
             units_done: 0,
             segment,
-            stage: Stage::Lists(None),
+            stage,
             lists,
             keys,
             heads: HeadWriter::default(),
@@ -158,9 +160,9 @@ impl Fold {
         let mut is_last = false;
         while left > 0 && !is_last {
             is_last = match self.stage {
-                Stage::Lists(after) => self.fold_lists(connection, ids, after, &mut left)?,
-                Stage::Keys(after) => self.fold_keys(connection, ids, after, &mut left)?,
-                Stage::Members(after) => self.fold_members(connection, after, &mut left)?,
+                Stage::Lists(_) => self.fold_lists(connection, ids, &mut left)?,
+                Stage::Keys(_) => self.fold_keys(connection, ids, &mut left)?,
+                Stage::Members(_) => self.fold_members(connection, &mut left)?,
             };
         }
         self.units_done = self.units_done.saturating_add(units.saturating_sub(left));
@@ -174,18 +176,18 @@ impl Fold {
         &mut self,
         connection: &Connection,
         ids: &mut NextIds,
-        after: Option<u64>,
         left: &mut i64,
     ) -> Result<bool> {
         let data = self.segment.read();
-        let from = after.map_or(Unbounded, Excluded);
-        for (conversation, list) in data.conversations.range((from, Unbounded)) {
-            if *left <= 0 {
-                self.heads.flush(connection)?;
-                return Ok(false);
-            }
-            self.stage = Stage::Lists(Some(*conversation));
-            let at = data.entries(*conversation, list, &mut self.entries);
+        let Stage::Lists(conversations) = &mut self.stage else {
+            return Ok(false);
+        };
+        while *left > 0 {
+            let Some((conversation, list)) = conversations.next() else {
+                self.stage = Stage::Keys(Sorted::new(data.keys()));
+                break;
+            };
+            let at = data.entries(list, &mut self.entries);
             *left -= cost::HEAD + self.entries.len() as i64 * cost::MESSAGE;
             if let (Some(newest), Some(lists)) = (self.entries.last(), &mut self.lists) {
                 for entry in &self.entries {
@@ -196,14 +198,13 @@ impl Fold {
                     message: MessageId(newest.message),
                     at: TimeMs(at),
                 };
-                let conversation = ConversationId(*conversation);
+                let conversation = ConversationId(conversation);
                 if self.heads.put(connection, conversation, head)? {
                     *left -= cost::PAGE;
                 }
             }
         }
         self.heads.flush(connection)?;
-        self.stage = Stage::Keys(None);
         Ok(false)
     }
 
@@ -211,48 +212,43 @@ impl Fold {
         &mut self,
         connection: &Connection,
         ids: &mut NextIds,
-        after: Option<(u64, u64)>,
         left: &mut i64,
     ) -> Result<bool> {
-        let data = self.segment.read();
-        let from = after.map_or(Unbounded, Excluded);
-        for (key, message) in data.keys.range((from, Unbounded)) {
-            if *left <= 0 {
-                return Ok(false);
-            }
-            self.stage = Stage::Keys(Some((*key, *message)));
+        let Stage::Keys(keys) = &mut self.stage else {
+            return Ok(false);
+        };
+        while *left > 0 {
+            let Some((key, message)) = keys.next() else {
+                let members = self.segment.read();
+                self.stage = Stage::Members(Sorted::new(members.members()));
+                break;
+            };
             if let Some(keys) = &mut self.keys {
                 let entry = Entry {
-                    list: *key,
-                    place: *message,
-                    message: *message,
+                    list: key,
+                    place: message,
+                    message,
                     sender: 0,
                 };
                 keys.push(connection, ids, entry)?;
             }
             *left -= cost::KEY;
         }
-        self.stage = Stage::Members(None);
         Ok(false)
     }
 
-    fn fold_members(
-        &mut self,
-        connection: &Connection,
-        after: Option<(u64, u64)>,
-        left: &mut i64,
-    ) -> Result<bool> {
+    fn fold_members(&mut self, connection: &Connection, left: &mut i64) -> Result<bool> {
         let data = self.segment.read();
-        let from = after.map_or(Unbounded, Excluded);
-        let mut changes = data.members.range((from, Unbounded)).peekable();
+        let Stage::Members(changes) = &mut self.stage else {
+            return Ok(false);
+        };
         while let Some((first, _)) = changes.peek() {
             if *left <= 0 {
                 return Ok(false);
             }
-            self.members.begin(connection, **first)?;
-            while let Some((key, newest)) = changes.next_if(|(key, _)| self.members.covers(**key)) {
-                self.members.put(*key, data.newest_row(*newest)?);
-                self.stage = Stage::Members(Some(*key));
+            self.members.begin(connection, first)?;
+            while let Some((key, member)) = changes.next_if(|(key, _)| self.members.covers(*key)) {
+                self.members.put(key, data.newest_row(member)?);
                 *left -= cost::MEMBER;
             }
             let changed = self.members.store(connection)?;

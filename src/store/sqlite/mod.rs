@@ -24,6 +24,8 @@ mod migrate;
 mod read;
 mod recover;
 mod run;
+mod segment;
+mod sorted;
 mod tail;
 mod upkeep;
 mod varint;
@@ -54,7 +56,8 @@ use checkpoint::{Checkpointer, Thresholds};
 use lock::DirectoryLock;
 use read::SqliteReader;
 use recover::{FileState, recover};
-use tail::{Segment, Tail};
+use segment::Segment;
+use tail::Tail;
 use upkeep::{Load, Tuning, Upkeep};
 use write::{Additions, Batch};
 

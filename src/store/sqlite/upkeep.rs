@@ -18,7 +18,8 @@ use crate::store::sqlite::merge::Merge;
 use crate::store::sqlite::run::{
     NextIds, Run, RunState, delete_blocks, load_filter, runs, set_state,
 };
-use crate::store::sqlite::tail::{Room, Segment, Tail};
+use crate::store::sqlite::segment::{Room, Segment};
+use crate::store::sqlite::tail::Tail;
 
 const JOURNAL_MIN: &str = "SELECT min(commit_number) FROM journal";
 const TRIM_JOURNAL: &str = "DELETE FROM journal WHERE commit_number BETWEEN ?1 AND ?2";

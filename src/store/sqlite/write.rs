@@ -17,7 +17,7 @@ use crate::store::sqlite::block::Entry;
 use crate::store::sqlite::int;
 use crate::store::sqlite::journal;
 use crate::store::sqlite::keys::Secret;
-use crate::store::sqlite::tail::{Appended, RowAt};
+use crate::store::sqlite::segment::{Appended, RowAt};
 use crate::store::{Result, StoreError};
 
 const ADVANCE: &str = "UPDATE meta SET commit_number = ?1 WHERE id = 1";

@@ -232,7 +232,8 @@ fn faults_after_edit(dir: &Path, edit: fn(&mut Member)) -> Vec<String> {
 
 #[test]
 fn each_kind_of_damage_to_members_is_named() {
-    let cases: [(fn(&mut Member), &str); 3] = [
+    type Edit = fn(&mut Member);
+    let cases: [(Edit, &str); 3] = [
         (
             |member| (member.read, member.sent_read) = (Position(1), 0),
             "has read up to 1 and acknowledged up to 0",
