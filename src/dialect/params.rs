@@ -53,7 +53,7 @@ impl<'a, const N: usize> Params<'a, N> {
         };
         let head = request.head();
         let read = params
-            .read_pairs(head.query().unwrap_or_default().as_bytes())
+            .read_query(head.query().unwrap_or_default())
             .and_then(|()| match request.body() {
                 [] => Ok(()),
                 body => {
@@ -113,6 +113,17 @@ impl<'a, const N: usize> Params<'a, N> {
         } else {
             self.read_pairs(body)
         }
+    }
+
+    fn read_query(&mut self, query: &'a str) -> Result<(), Fault> {
+        if memchr::memchr2(b'%', b'+', query.as_bytes()).is_some() {
+            return self.read_pairs(query.as_bytes());
+        }
+        for pair in query.split('&') {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            self.put(name, Cow::Borrowed(value));
+        }
+        Ok(())
     }
 
     fn read_pairs(&mut self, encoded: &'a [u8]) -> Result<(), Fault> {

@@ -1,7 +1,6 @@
 //! What a shard does with its connections: open, read, let them handle things, write, close.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -126,17 +125,15 @@ impl<T: Transport> Shard<T> {
 
     fn serve(&mut self, key: Key) {
         self.catch_up();
-        self.with_conn(key, |conn, turn| {
-            if conn.has_unparsed_work(turn.http) {
-                conn.resume(turn);
-            }
-        });
-        let http = Arc::clone(&self.http);
+        let peer = self.peers.get_mut(key);
+        if peer.is_some_and(|peer| peer.conn.has_unparsed_work(&self.http)) {
+            self.with_conn(key, |conn, turn| conn.resume(turn));
+        }
         for _ in 0..READS_PER_TURN_MAX {
             let Some(peer) = self.peers.get_mut(key) else {
                 return;
             };
-            if !peer.readable || !peer.conn.wants_read(&http) {
+            if !peer.readable || !peer.conn.wants_read(&self.http) {
                 break;
             }
             match peer.transport.read(&mut self.receive) {
@@ -236,10 +233,14 @@ impl<T: Transport> Shard<T> {
             self.set_timer(key);
         }
         for finished in self.finished.drain(..) {
-            let call = finished
-                .route
-                .and_then(|route| self.calls.get(route.name))
-                .copied();
+            let call = finished.route.and_then(|route| match self.last_call {
+                Some((last, number)) if std::ptr::eq(last, route) => number,
+                _ => {
+                    let number = self.calls.get(route.name).copied();
+                    self.last_call = Some((route, number));
+                    number
+                }
+            });
             let took = Duration::from_millis(self.now_ms.saturating_sub(finished.started_ms));
             self.recorder.request(call, outcome(&finished), took);
         }

@@ -12,7 +12,7 @@ use crate::admin::metrics::{Gauge, Recorder};
 use crate::conn::{
     BufferPool, Compressors, Delivered, EncodedPushes, Finished, HttpSettings, Want, WsSettings,
 };
-use crate::dialect::Settings;
+use crate::dialect::{Route, Settings};
 use crate::domain::command::Command;
 use crate::domain::desk::Desk;
 use crate::domain::ids::{AccountId, TimeMs};
@@ -79,6 +79,8 @@ pub struct Shard<T> {
     pub(super) heavy: Sender<Heavy>,
     pub(super) recorder: Recorder,
     pub(super) calls: Arc<HashMap<&'static str, usize>>,
+    /// The call that was answered last, which is often the next one too, and its number among the calls.
+    pub(super) last_call: Option<(&'static Route, Option<usize>)>,
     pub(super) connections_max: usize,
     pub(super) drain_timeout_ms: u64,
     pub(super) random: Box<Random>,
@@ -143,6 +145,7 @@ impl<T: Transport> Shard<T> {
             heavy: parts.heavy,
             recorder: parts.recorder,
             calls: parts.calls,
+            last_call: None,
             connections_max: parts.connections_max,
             drain_timeout_ms: parts.drain_timeout.as_millis() as u64,
             random: parts.random,

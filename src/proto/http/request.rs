@@ -172,7 +172,7 @@ impl Decoder {
             return Ok((skipped, Event::NeedMore));
         };
         let (raw, rest) = data.split_at_checked(head_len).unwrap_or((data, &[]));
-        let head = Head::new(raw, head::parse(raw, limits)?);
+        let head = head::parse(raw, limits)?;
         *self = Self::default();
         let consumed = skipped + raw.len();
         let request = |body| Event::Request(Request { head, body });
