@@ -200,7 +200,7 @@ impl Http {
             Ok((taken, Event::Request(request))) => {
                 let begun = begin(request, self.calls, side);
                 // Else a body that was collected would be kept until the next request, and its time limit would run on.
-                self.decoder = Decoder::new();
+                self.decoder.release();
                 match begun {
                     Begun::Answered => Parsed::taken(taken),
                     Begun::Waiting(waiting) => {

@@ -119,9 +119,12 @@ impl<'a, const N: usize> Params<'a, N> {
         if memchr::memchr2(b'%', b'+', query.as_bytes()).is_some() {
             return self.read_pairs(query.as_bytes());
         }
-        for pair in query.split('&') {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let mut rest = query;
+        while !rest.is_empty() {
+            let (pair, others) = split_at_byte(rest, b'&');
+            let (name, value) = split_at_byte(pair, b'=');
             self.put(name, Cow::Borrowed(value));
+            rest = others;
         }
         Ok(())
     }
@@ -159,6 +162,13 @@ impl<'a, const N: usize> Params<'a, N> {
         .map_err(|_| Fault::BadJson)?;
         nested.map_or(Ok(()), |name| Err(Fault::Nested(name)))
     }
+}
+
+/// What stands before and after the first `separator`; all and nothing if there is none.
+fn split_at_byte(text: &str, separator: u8) -> (&str, &str) {
+    memchr::memchr(separator, text.as_bytes())
+        .and_then(|at| Some((text.get(..at)?, text.get(at + 1..)?)))
+        .unwrap_or((text, ""))
 }
 
 struct Object<'p, 'a, const N: usize> {

@@ -597,12 +597,8 @@ fn is_authority(value: &[u8]) -> bool {
             (address, after.get(1..).unwrap_or_default())
         }
         _ => {
-            let end = memchr::memchr(b':', value).unwrap_or(value.len());
-            let (name, after) = value.split_at(end);
-            if !name.iter().all(|byte| IN_NAME[usize::from(*byte)]) {
-                return false;
-            }
-            (name, after)
+            let end = value.iter().position(|byte| !IN_NAME[usize::from(*byte)]);
+            value.split_at(end.unwrap_or(value.len()))
         }
     };
     let port_is_good = match port.split_first() {
