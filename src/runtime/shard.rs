@@ -120,6 +120,7 @@ pub struct Shard<T> {
     pub(super) compressors: Compressors,
     pub(super) pushes: EncodedPushes,
     pub(super) now: TimeMs,
+    pub(super) now_us: u64,
     pub(super) now_ms: u64,
     pub(super) date: ImfFixdate,
     pub(super) date_second: i64,
@@ -131,7 +132,8 @@ impl<T: Transport> Shard<T> {
     /// A shard without connections.
     pub fn new(parts: Parts) -> Shard<T> {
         let desk = Desk::new(parts.views_bytes_max, parts.settings.token_idle_ms_max);
-        let now_ms = parts.shared.now_us() / 1_000;
+        let now_us = parts.shared.now_us();
+        let now_ms = now_us / 1_000;
         Shard {
             index: parts.index,
             settings: parts.settings,
@@ -172,6 +174,7 @@ impl<T: Transport> Shard<T> {
             buffers: BufferPool::default(),
             compressors: Compressors::default(),
             pushes: EncodedPushes::default(),
+            now_us,
             now_ms,
             date: imf_fixdate(0),
             date_second: -1,
@@ -182,7 +185,8 @@ impl<T: Transport> Shard<T> {
     /// Looks at the clocks. What happens until the next look happens at this time.
     pub fn update_clock(&mut self) {
         self.now = self.shared.wall();
-        self.now_ms = self.shared.now_us() / 1_000;
+        self.now_us = self.shared.now_us();
+        self.now_ms = self.now_us / 1_000;
         let second = self.now.0 / 1_000;
         if second != self.date_second {
             self.date_second = second;
@@ -212,6 +216,11 @@ impl<T: Transport> Shard<T> {
             .draining_since_ms
             .map(|_| self.now_ms + DRAINING_TURN_MS);
         draining.into_iter().chain(self.wheel.next_ms()).min()
+    }
+
+    /// The monotonic clock in microseconds, as this turn knows it.
+    pub fn now_us(&self) -> u64 {
+        self.now_us
     }
 
     /// The monotonic clock in milliseconds, as this turn knows it.
