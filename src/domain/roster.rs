@@ -25,7 +25,8 @@ struct Attached<S> {
     /// Events up to here came before.
     since: CommitNumber,
     sockets: SmallVec<[S; 1]>,
-    groups: HashSet<ConversationId>,
+    /// Those that it is a member of; exists only while there is one.
+    groups: Option<Box<HashSet<ConversationId>>>,
 }
 
 #[derive(Debug)]
@@ -96,7 +97,7 @@ impl<S: Copy + PartialEq, W> Roster<S, W> {
         let attached = Attached {
             since: commit,
             sockets: SmallVec::new(),
-            groups: HashSet::new(),
+            groups: None,
         };
         self.attached.insert(account, attached);
         for group in groups {
@@ -128,7 +129,11 @@ impl<S: Copy + PartialEq, W> Roster<S, W> {
         if !attached.sockets.is_empty() {
             return false;
         }
-        let groups: Vec<ConversationId> = attached.groups.iter().copied().collect();
+        let groups: Vec<ConversationId> = attached
+            .groups
+            .iter()
+            .flat_map(|all| all.iter().copied())
+            .collect();
         groups
             .into_iter()
             .for_each(|group| self.leave(account, group));
@@ -204,7 +209,7 @@ impl<S: Copy + PartialEq, W> Roster<S, W> {
 
     fn join(&mut self, account: AccountId, group: ConversationId) {
         if let Some(attached) = self.attached.get_mut(&account)
-            && attached.groups.insert(group)
+            && attached.groups.get_or_insert_default().insert(group)
         {
             self.groups.entry(group).or_default().push(account);
         }
@@ -212,7 +217,10 @@ impl<S: Copy + PartialEq, W> Roster<S, W> {
 
     fn leave(&mut self, account: AccountId, group: ConversationId) {
         if let Some(attached) = self.attached.get_mut(&account)
-            && attached.groups.remove(&group)
+            && attached
+                .groups
+                .as_mut()
+                .is_some_and(|groups| groups.remove(&group))
             && let Some(members) = self.groups.get_mut(&group)
         {
             members.retain(|other| *other != account);

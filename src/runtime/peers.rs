@@ -1,6 +1,7 @@
 //! What a shard does with its connections: open, read, let them handle things, write, close.
 
 use std::io;
+use std::num::NonZeroU64;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -29,11 +30,11 @@ pub(super) struct Peer<T> {
     pub(super) is_dirty: bool,
     pub(super) has_shut: bool,
     /// Whose socket it is, once it is attached.
-    pub(super) account: Option<AccountId>,
+    account: Option<NonZeroU64>,
     /// When the wheel brings it up next.
     pub(super) timer_ms: u64,
     /// Its part of [`Shard::body_bytes`].
-    pub(super) body_bytes: usize,
+    body_bytes: u32,
 }
 
 impl<T: Transport> Shard<T> {
@@ -166,8 +167,8 @@ impl<T: Transport> Shard<T> {
         let Some(peer) = self.peers.get_mut(key) else {
             return;
         };
-        let held = peer.conn.held_bytes();
-        self.body_bytes = self.body_bytes - peer.body_bytes + held;
+        let held = u32::try_from(peer.conn.held_bytes()).unwrap_or(u32::MAX);
+        self.body_bytes = self.body_bytes - peer.body_bytes as usize + held as usize;
         peer.body_bytes = held;
         if held > 0 && self.body_bytes > SHARD_BODY_BYTES_MAX {
             self.with_conn(key, |conn, turn| conn.refuse_body(turn));
@@ -177,7 +178,7 @@ impl<T: Transport> Shard<T> {
 
     fn bound_bodies_released(&mut self, key: Key) {
         if let Some(peer) = self.peers.get_mut(key) {
-            self.body_bytes -= peer.body_bytes;
+            self.body_bytes -= peer.body_bytes as usize;
             peer.body_bytes = 0;
         }
     }
@@ -224,7 +225,7 @@ impl<T: Transport> Shard<T> {
         };
         let deadline_moved = Wheel::is_before(peer.conn.deadline_ms(), peer.timer_ms);
         if let Some(account) = gone {
-            self.detach(account, key);
+            self.detach(AccountId(account.get()), key);
         }
         if has_output {
             self.make_dirty(key);
@@ -308,13 +309,14 @@ impl<T: Transport> Shard<T> {
         let Some(peer) = self.peers.get_mut(key) else {
             return false;
         };
-        peer.account = Some(account);
+        peer.account = NonZeroU64::new(account.0);
         true
     }
 
     /// Whose socket a connection is.
     pub(super) fn account_of(&mut self, key: Key) -> Option<AccountId> {
-        self.peers.get_mut(key)?.account
+        let account = self.peers.get_mut(key)?.account?;
+        Some(AccountId(account.get()))
     }
 
     /// Closes a connection at once.
@@ -322,7 +324,7 @@ impl<T: Transport> Shard<T> {
         self.bound_bodies_released(key);
         if let Some(peer) = self.peers.remove(key) {
             if let Some(account) = peer.account {
-                self.detach(account, key);
+                self.detach(AccountId(account.get()), key);
             }
             self.shared.connections.fetch_sub(1, Ordering::Relaxed);
             self.recorder.sub(Gauge::ConnectionsOpen, 1);
