@@ -394,7 +394,8 @@ fn send(
     context: &mut SocketContext<'_>,
     put: impl FnOnce(&mut Vec<u8>, &SocketContext<'_>),
 ) -> Step {
-    let mut out = Vec::new();
+    const ANSWER_BYTES_USUAL: usize = 128;
+    let mut out = Vec::with_capacity(ANSWER_BYTES_USUAL);
     put(&mut out, context);
     context.frames.text(&out);
     SocketStep::Done
