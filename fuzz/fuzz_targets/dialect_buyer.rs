@@ -4,26 +4,24 @@
 
 use std::sync::Arc;
 
-use imd::dialect::{Ask, Context, Outcome, Response, Settings, Step, route};
-use imd::domain::account::{Account, Profile};
+use imd::dialect::{Ask, Outcome, Response, Settings};
+use imd::domain::account::Account;
 use imd::domain::command::{Command, Refusal, Reply};
 use imd::domain::conversation::{Conversation, ConversationKind, Group, Head, Pair};
-use imd::domain::desk::{Desk, SessionMemo};
+use imd::domain::desk::Desk;
 use imd::domain::ids::{
     AccountId, CommitNumber, ConversationId, MessageId, Position, Slot, TimeMs,
 };
 use imd::domain::member::{Member, ReadMark};
 use imd::domain::message::{Dialect, Message, MessageKind};
-use imd::domain::presence::NobodyOnline;
 use imd::domain::query::{Answer, ConversationList, MessagePage, Query, Session};
 use imd::domain::token::{Token, TokenHash};
 use imd::domain::view::{Other, View, ViewRow, group_names};
-use imd::proto::http::request::{Decoder, Event, Limits, Request};
-use imd::proto::http::target::decode_path;
+use imd::proto::http::request::Limits;
+use imd_fuzz::{Calls, NOW, account, cuts, decode, settings};
 use jiff::tz::{TimeZone, offset};
 use libfuzzer_sys::fuzz_target;
 
-const NOW: TimeMs = TimeMs(1_800_000_000_000);
 const BUYER: AccountId = AccountId(2);
 const SHOP: AccountId = AccountId(3);
 /// Most answers of the server in one call; each call asks for fewer.
@@ -59,13 +57,7 @@ impl Script<'_> {
             BUYER => "a",
             _ => names[usize::from(self.byte()) % names.len()],
         };
-        let profile = Profile::default();
-        Arc::new(Account {
-            id,
-            name: name.into(),
-            created_at: NOW,
-            profile,
-        })
+        account(id, name)
     }
 
     fn kind(&mut self) -> ConversationKind {
@@ -242,66 +234,14 @@ fn session(hash: TokenHash, account: Arc<Account>) -> Session {
     Session { token, account }
 }
 
-struct Server<'a> {
-    desk: Desk,
-    memo: SessionMemo,
-    settings: Settings,
-    script: Script<'a>,
-}
-
-impl<'a> Server<'a> {
-    /// A server that knows the token `t` of the buyer `a`.
-    fn new(script: &'a [u8], settings: Settings) -> Server<'a> {
-        let mut desk = Desk::new(1 << 20, settings.token_idle_ms_max);
-        let mut script = Script {
-            bytes: script,
-            next: 0,
-        };
-        let hash = TokenHash::new(Dialect::Buyer, b"t");
-        desk.expect_session(hash);
-        desk.deliver_session(hash, Some(session(hash, script.account(BUYER))), NOW);
-        Server {
-            desk,
-            memo: SessionMemo::default(),
-            settings,
-            script,
-        }
-    }
-
-    fn run(&mut self, body: &mut Vec<u8>, step: impl FnOnce(&mut Context<'_>) -> Step) -> Step {
-        step(&mut Context {
-            desk: &mut self.desk,
-            memo: &mut self.memo,
-            settings: &self.settings,
-            presence: &NobodyOnline,
-            now: NOW,
-            random: &mut |bytes| bytes.fill(7),
-            body,
-        })
-    }
-
-    /// The answer to a request, and what was asked for it; `None` where no call answers it.
-    fn answer(&mut self, request: &Request<'_>) -> Option<(Vec<Ask>, Response, Vec<u8>)> {
-        let path = decode_path(request.head().path()).ok()?;
-        let route = route(&path)?;
-        if !route.methods.contains(&request.head().method()) {
-            return None;
-        }
-        let mut asks = Vec::new();
-        let mut body = Vec::new();
-        let mut step = self.run(&mut body, |context| (route.start)(request, context));
-        loop {
-            match step {
-                Step::Done(response) => return Some((asks, response, body)),
-                Step::Wait(ask, call) => {
-                    assert!(body.is_empty() && asks.len() < ASKS_MAX);
-                    let outcome = self.script.outcome(&ask, &mut self.desk);
-                    asks.push(ask);
-                    step = self.run(&mut body, |context| call.resume(outcome, context));
-                }
-            }
-        }
-    }
+/// A server that knows the token `t` of the buyer `a`.
+fn server(script: &mut Script<'_>, settings: Settings) -> Calls {
+    let mut calls = Calls::new(settings);
+    let hash = TokenHash::new(Dialect::Buyer, b"t");
+    calls.desk.expect_session(hash);
+    let session = session(hash, script.account(BUYER));
+    calls.desk.deliver_session(hash, Some(session), NOW);
+    calls
 }
 
 fn check(response: &Response, body: &[u8]) {
@@ -328,37 +268,28 @@ fn check(response: &Response, body: &[u8]) {
     assert!(!envelope.bytes().any(|byte| byte < b' '));
 }
 
-/// The answers to the requests in `input`, fed in pieces that end at `cuts`, and how much was left over.
+/// The answers to the requests in `input`, fed in pieces that end at `cuts`, with what was asked for them, and how much was left over.
 fn outcome(input: &[u8], cuts: &[usize], script: &[u8], settings: &Settings) -> String {
-    let mut server = Server::new(script, settings.clone());
-    let mut decoder = Decoder::new();
-    let mut kept = Vec::new();
+    let mut script = Script {
+        bytes: script,
+        next: 0,
+    };
+    let mut server = server(&mut script, settings.clone());
     let mut answers = String::new();
-    let mut start = 0;
-    for &end in cuts.iter().chain([&input.len()]) {
-        kept.extend_from_slice(&input[start..end]);
-        start = end;
-        loop {
-            let decoded = decoder.decode(&kept, &Limits::default(), |_| 4096);
-            let (consumed, event) = match decoded {
-                Ok(decoded) => decoded,
-                Err(refusal) => return format!("{answers}{refusal:?}"),
-            };
-            let idle = matches!(event, Event::NeedMore);
-            if let Event::Request(request) = event {
-                let answer = server.answer(&request);
-                if let Some((_, response, body)) = &answer {
-                    check(response, body);
-                }
-                answers += &format!("{answer:?}\n");
-            }
-            kept.drain(..consumed);
-            if idle {
-                break;
-            }
+    let end = decode(input, cuts, &Limits::default(), 4096, |request| {
+        let mut asks = Vec::new();
+        let answer = server.answer("buyer.", request, |ask, desk| {
+            assert!(asks.len() < ASKS_MAX);
+            let outcome = script.outcome(&ask, desk);
+            asks.push(ask);
+            outcome
+        });
+        if let Some((response, body)) = &answer {
+            check(response, body);
         }
-    }
-    format!("{answers}{}", kept.len())
+        answers += &format!("{asks:?} {answer:?}\n");
+    });
+    format!("{answers}{end:?}")
 }
 
 /// The input as it is, or a request of the buyer's that has it as its query or its body.
@@ -393,23 +324,16 @@ fuzz_target!(|data: &[u8]| {
     let Some((head, input)) = data.split_at_checked(1 + CUTS + SCRIPT_BYTES) else {
         return;
     };
-    let (how, cuts, script) = (head[0], &head[1..=CUTS], &head[1 + CUTS..]);
+    let (how, places, script) = (head[0], &head[1..=CUTS], &head[1 + CUTS..]);
     let settings = Settings {
         zone: TimeZone::fixed(offset(8)),
         public_url: (how & 0x40 != 0).then(|| "https://u/'\"&<>".into()),
-        app_keys: None,
-        message_bytes_max: 300,
-        upload_bytes_max: 200,
         open_directory: how & 0x80 == 0,
         token_idle_ms_max: 1_000,
-        jim_text_field: None,
+        ..settings()
     };
     let input = requests(how, input);
-    let mut cuts: Vec<usize> = cuts
-        .iter()
-        .map(|cut| input.len() * usize::from(*cut) / 256)
-        .collect();
-    cuts.sort_unstable();
+    let cuts = cuts(places, input.len());
     let whole = outcome(&input, &[], script, &settings);
     assert_eq!(outcome(&input, &cuts, script, &settings), whole);
 });

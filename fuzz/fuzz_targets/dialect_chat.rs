@@ -5,39 +5,22 @@
 use std::sync::Arc;
 
 use imd::dialect::chat::Chat;
-use imd::dialect::socket::{Endpoint, Frames, SocketContext, SocketStep};
-use imd::dialect::{Ask, Outcome, Settings};
-use imd::domain::account::{Account, Profile};
+use imd::dialect::socket::{Endpoint, SocketContext, SocketStep};
+use imd::dialect::{Ask, Outcome};
 use imd::domain::chat::{ChatAnswer, ChatQuery, ChatRow, NotPushed};
 use imd::domain::command::{Command, Refusal, Reply};
 use imd::domain::desk::Desk;
-use imd::domain::ids::{AccountId, ConversationId, MessageId, Position, TimeMs};
+use imd::domain::ids::{AccountId, ConversationId, MessageId, Position};
 use imd::domain::message::Message;
 use imd::domain::presence::NobodyOnline;
 use imd::domain::query::{Answer, Query, Resolved};
+use imd_fuzz::{MESSAGE_BYTES_MAX, NOW, Received, settings};
 use libfuzzer_sys::fuzz_target;
 
-const NOW: TimeMs = TimeMs(1_800_000_000_000);
-
-#[derive(Default)]
-struct Received {
-    closed: bool,
-}
-
-impl Frames for Received {
-    fn text(&mut self, payload: &[u8]) {
-        let frame: serde_json::Value = serde_json::from_slice(payload).expect("JSON");
-        assert_eq!(frame.as_object().map(|keys| keys.len()), Some(11));
-    }
-
-    fn binary(&mut self, _: &[u8]) {
-        panic!("answers are text");
-    }
-
-    fn close(&mut self, code: u16, _: &'static str) {
-        assert!(matches!(code, 1008 | 1013));
-        self.closed = true;
-    }
+/// Every frame is a JSON object with eleven keys.
+fn check(text: &[u8]) {
+    let frame: serde_json::Value = serde_json::from_slice(text).expect("JSON");
+    assert_eq!(frame.as_object().map(|keys| keys.len()), Some(11));
 }
 
 /// Knows account 2, stores every second message, and has one that waits for each of four ids.
@@ -46,15 +29,8 @@ fn answer(ask: Ask, stored: &mut u64) -> Outcome {
         Ask::Session(_) => Outcome::Session(None),
         Ask::Attach(_) => Outcome::Attached,
         Ask::Query(Query::Resolve { account, .. }) => {
-            let found = (account == AccountId(2)).then(|| {
-                let account = Account {
-                    id: account,
-                    name: "a".into(),
-                    created_at: TimeMs(0),
-                    profile: Profile::default(),
-                };
-                Resolved::Account(Arc::new(account), None)
-            });
+            let is_known = account == AccountId(2);
+            let found = is_known.then(|| Resolved::Account(imd_fuzz::account(account, "a"), None));
             Outcome::Answer(Answer::Resolved(found))
         }
         Ask::Query(Query::Chat(query)) => {
@@ -80,7 +56,7 @@ fn answer(ask: Ask, stored: &mut u64) -> Outcome {
         }
         Ask::Submit(Command::Send(send)) => {
             assert_eq!(send.from, AccountId(2));
-            assert!(!send.body.is_empty() && send.body.len() <= 1024);
+            assert!(!send.body.is_empty() && send.body.len() <= MESSAGE_BYTES_MAX);
             *stored += 1;
             if stored.is_multiple_of(2) {
                 return Outcome::Refused(Refusal::Busy);
@@ -122,18 +98,9 @@ fn message(position: u64) -> Message {
 }
 
 fuzz_target!(|input: &[u8]| {
-    let settings = Settings {
-        zone: jiff::tz::TimeZone::UTC,
-        public_url: None,
-        app_keys: None,
-        message_bytes_max: 1024,
-        upload_bytes_max: 1024,
-        open_directory: true,
-        token_idle_ms_max: 1_000_000,
-        jim_text_field: None,
-    };
+    let settings = settings();
     let mut desk = Desk::new(0, settings.token_idle_ms_max);
-    let mut received = Received::default();
+    let mut received = Received::checked_by(check);
     let mut random = |bytes: &mut [u8]| bytes.fill(1);
     let mut context = SocketContext {
         desk: &mut desk,
@@ -164,5 +131,7 @@ fuzz_target!(|input: &[u8]| {
     }
     // Whoever was let in once stays that user, or is sent away.
     assert!(chat.account().is_none_or(|account| account == AccountId(2)));
-    assert!(received.closed || chat.account().is_some());
+    let closed = &received.closed;
+    assert!(closed.iter().all(|code| matches!(code, 1008 | 1013)));
+    assert!(!closed.is_empty() || chat.account().is_some());
 });

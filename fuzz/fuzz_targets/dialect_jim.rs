@@ -2,74 +2,39 @@
 //! neither.
 #![no_main]
 
-use std::sync::Arc;
-
 use imd::dialect::jim::Jim;
-use imd::dialect::socket::{Endpoint, Frames, SocketContext, SocketStep};
-use imd::dialect::{Ask, Outcome, Settings};
-use imd::domain::account::{Account, Profile};
+use imd::dialect::socket::{Endpoint, SocketContext, SocketStep};
+use imd::dialect::{Ask, Outcome};
 use imd::domain::command::Refusal;
 use imd::domain::desk::Desk;
-use imd::domain::ids::{AccountId, TimeMs};
+use imd::domain::ids::AccountId;
 use imd::domain::presence::NobodyOnline;
+use imd_fuzz::{NOW, Received, account, settings};
 use libfuzzer_sys::fuzz_target;
 
-#[derive(Default)]
-struct Received {
-    frames: usize,
-    closed: bool,
-}
-
-impl Frames for Received {
-    fn text(&mut self, payload: &[u8]) {
-        let text = std::str::from_utf8(payload).expect("UTF-8");
-        assert!(text.starts_with('{') && text.ends_with('}'));
-        self.frames += 1;
-    }
-
-    fn binary(&mut self, _: &[u8]) {
-        panic!("answers are text");
-    }
-
-    fn close(&mut self, _: u16, _: &'static str) {
-        self.closed = true;
-    }
+fn check(text: &[u8]) {
+    let text = std::str::from_utf8(text).expect("UTF-8");
+    assert!(text.starts_with('{') && text.ends_with('}'));
 }
 
 /// Gives a session and an attachment, and nothing else.
 fn answer(ask: &Ask, is_login: bool) -> Outcome {
     match ask {
-        Ask::Session(_) => Outcome::Session(is_login.then(|| {
-            Arc::new(Account {
-                id: AccountId(2),
-                name: "a".into(),
-                created_at: TimeMs(0),
-                profile: Profile::default(),
-            })
-        })),
+        Ask::Session(_) => Outcome::Session(is_login.then(|| account(AccountId(2), "a"))),
         Ask::Attach(_) => Outcome::Attached,
         _ => Outcome::Refused(Refusal::Busy),
     }
 }
 
 fuzz_target!(|input: &[u8]| {
-    let settings = Settings {
-        zone: jiff::tz::TimeZone::UTC,
-        public_url: None,
-        app_keys: None,
-        message_bytes_max: 1024,
-        upload_bytes_max: 1024,
-        open_directory: true,
-        token_idle_ms_max: 1_000_000,
-        jim_text_field: None,
-    };
+    let settings = settings();
     let mut desk = Desk::new(0, settings.token_idle_ms_max);
-    let mut received = Received::default();
+    let mut received = Received::checked_by(check);
     let mut random = |bytes: &mut [u8]| bytes.fill(1);
     let mut context = SocketContext {
         desk: &mut desk,
         settings: &settings,
-        now: TimeMs(1_800_000_000_000),
+        now: NOW,
         presence: &NobodyOnline,
         random: &mut random,
         frames: &mut received,
@@ -90,5 +55,5 @@ fuzz_target!(|input: &[u8]| {
         }
     }
     // Closing a connection is the only command without an answer here.
-    assert!(received.frames == sent || received.closed);
+    assert!(received.texts == sent || !received.closed.is_empty());
 });

@@ -2,9 +2,10 @@
 #![no_main]
 
 use imd::proto::http::head::Head;
-use imd::proto::http::request::{Decoder, Event, Limits};
+use imd::proto::http::request::Limits;
 use imd::proto::http::{Refusal, range, target};
 use imd::proto::multipart;
+use imd_fuzz::decode;
 use libfuzzer_sys::fuzz_target;
 
 const BODY_BYTES_MAX: usize = 200;
@@ -28,29 +29,11 @@ fn describe(head: &Head<'_>, body: &[u8]) -> String {
 
 /// The requests in `input`, fed in pieces that end at `cuts`, then the refusal or the number of bytes left over.
 fn outcome(input: &[u8], cuts: &[usize]) -> (Vec<String>, Result<usize, Refusal>) {
-    let mut decoder = Decoder::new();
-    let mut kept = Vec::new();
     let mut requests = Vec::new();
-    let mut start = 0;
-    for &end in cuts.iter().chain([&input.len()]) {
-        kept.extend_from_slice(&input[start..end]);
-        start = end;
-        loop {
-            let (consumed, event) = match decoder.decode(&kept, &LIMITS, |_| BODY_BYTES_MAX) {
-                Ok(decoded) => decoded,
-                Err(refusal) => return (requests, Err(refusal)),
-            };
-            let idle = matches!(event, Event::NeedMore);
-            if let Event::Request(request) = event {
-                requests.push(describe(request.head(), request.body()));
-            }
-            kept.drain(..consumed);
-            if idle {
-                break;
-            }
-        }
-    }
-    (requests, Ok(kept.len()))
+    let end = decode(input, cuts, &LIMITS, BODY_BYTES_MAX, |request| {
+        requests.push(describe(request.head(), request.body()));
+    });
+    (requests, end)
 }
 
 fuzz_target!(|data: &[u8]| {

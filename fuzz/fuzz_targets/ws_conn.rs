@@ -3,8 +3,6 @@
 
 #![no_main]
 
-use std::sync::Arc;
-
 use libfuzzer_sys::fuzz_target;
 
 use imd::conn::{
@@ -12,7 +10,6 @@ use imd::conn::{
     Page, Turn, Wanted, WsSettings,
 };
 use imd::dialect::{Ask, Outcome, Settings};
-use imd::domain::account::{Account, Profile};
 use imd::domain::command::{Refusal, Reply};
 use imd::domain::desk::Desk;
 use imd::domain::event::Event;
@@ -22,6 +19,7 @@ use imd::domain::token::{Token, TokenHash};
 use imd::proto::http::date::imf_fixdate;
 use imd::proto::http::request::Limits;
 use imd::proto::ws::assembler;
+use imd_fuzz::{NOW, account, cuts, settings};
 
 const OUTBOX_BYTES_MAX: usize = 1 << 20;
 
@@ -53,16 +51,7 @@ impl Peer {
         Peer {
             conn: Conn::new(0, &http),
             desk: Desk::new(1 << 20, 1_000_000),
-            settings: Settings {
-                zone: jiff::tz::TimeZone::UTC,
-                public_url: None,
-                app_keys: None,
-                message_bytes_max: 300,
-                upload_bytes_max: 200,
-                open_directory: true,
-                token_idle_ms_max: 1_000_000,
-                jim_text_field: None,
-            },
+            settings: settings(),
             http,
             ws: WsSettings {
                 limits: assembler::Limits {
@@ -92,7 +81,7 @@ impl Peer {
             ws: &self.ws,
             presence: &NobodyOnline,
             compressors: &mut self.compressors,
-            now: TimeMs(1_800_000_000_000),
+            now: NOW,
             now_ms: 1,
             date: &imf_fixdate(1_800_000_000),
             random: &mut |bytes| bytes.fill(7),
@@ -137,16 +126,10 @@ impl Peer {
     }
 
     fn answer(&self, wanted: &Wanted) -> Delivered {
-        let account = Arc::new(Account {
-            id: AccountId(2),
-            name: "a".into(),
-            created_at: TimeMs(0),
-            profile: Profile::default(),
-        });
         Delivered::Outcome(match wanted {
             Wanted::Page(_) => return Delivered::Page(Page::text(404, "not found")),
             Wanted::Ask(Ask::Session(_)) if self.script & 2 != 0 => Outcome::Session(None),
-            Wanted::Ask(Ask::Session(_)) => Outcome::Session(Some(account)),
+            Wanted::Ask(Ask::Session(_)) => Outcome::Session(Some(account(AccountId(2), "a"))),
             Wanted::Ask(Ask::Attach(_)) => Outcome::Attached,
             Wanted::Ask(Ask::Submit(_)) if self.script & 4 != 0 => Outcome::Reply(Reply::Done),
             Wanted::Ask(_) => Outcome::Refused(if self.script & 8 != 0 {
@@ -270,8 +253,7 @@ fuzz_target!(|data: &[u8]| {
         return;
     };
     let bytes = client(*how, input);
-    let mut cuts = [one, other].map(|cut| bytes.len() * usize::from(*cut) / 256);
-    cuts.sort_unstable();
+    let cuts = cuts(&[*one, *other], bytes.len());
     let whole = run(*how, &bytes, &[]);
     let each: Vec<usize> = (1..bytes.len()).collect();
     for cut in [&cuts[..], &each] {

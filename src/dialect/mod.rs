@@ -34,6 +34,7 @@ use crate::domain::ids::{AccountId, TimeMs};
 use crate::domain::presence::Presence;
 use crate::domain::query::{Answer, Query};
 use crate::domain::token::TokenHash;
+use crate::limits::API_BODY_BYTES_MAX;
 use crate::proto::http::head::Method;
 use crate::proto::http::request::Request;
 
@@ -54,6 +55,24 @@ pub struct Route {
     pub refuse: fn(&Request<'_>, Unread, &mut Context<'_>) -> Response,
 }
 
+impl Route {
+    /// A call by POST, of at most [`API_BODY_BYTES_MAX`].
+    const fn post(
+        name: &'static str,
+        start: fn(&Request<'_>, &mut Context<'_>) -> Step,
+        refuse: fn(&Request<'_>, Unread, &mut Context<'_>) -> Response,
+    ) -> Route {
+        Route {
+            name,
+            methods: &[Method::Post],
+            body_bytes_max: |_| API_BODY_BYTES_MAX,
+            length_required: false,
+            start,
+            refuse,
+        }
+    }
+}
+
 /// Why a body was not read to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unread {
@@ -70,6 +89,14 @@ pub fn route(path: &str) -> Option<&'static Route> {
         .or_else(|| conv::routes::route(path))
         .or_else(|| jim::routes::route(path))
         .or_else(|| chat::routes::route(path))
+}
+
+/// The one of `routes` beside which `name` stands.
+fn named(routes: &'static [(&str, Route)], name: &str) -> Option<&'static Route> {
+    let mut routes = routes.iter();
+    routes
+        .find(|(known, _)| *known == name)
+        .map(|(_, route)| route)
 }
 
 /// Every call of every dialect, for the metrics.

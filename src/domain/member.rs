@@ -121,6 +121,12 @@ impl Member {
         position <= self.acknowledged && !self.holes.contains(position.0)
     }
 
+    /// Whether nothing is pushed to it again for the message at `position` of `conversation`: it has acknowledged it, or left. Of other
+    /// conversations than its own it says `false`.
+    pub fn is_done_with(&self, conversation: ConversationId, position: Position) -> bool {
+        self.conversation == conversation && (!self.is_active() || self.has_acknowledged(position))
+    }
+
     /// The positions that are not acknowledged, from low to high, when the newest message is at `head`.
     pub fn unacknowledged(
         &self,

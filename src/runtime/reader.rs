@@ -11,15 +11,14 @@ use crate::config::LogLevel;
 use crate::conn::{Page, PageRequest};
 use crate::dialect::Upload;
 use crate::domain::command::Refusal;
-use crate::domain::query::{Answered, Query};
 use crate::media::serve::FileRequest;
 use crate::media::store::MediaStore;
 use crate::proto::http::head::Method;
 use crate::runtime::inbox::{CallKey, Entry, Question};
 use crate::runtime::shared::Shared;
 use crate::runtime::writer::ToWriter;
-use crate::store::writer::{LoadRequest, Loaded};
-use crate::store::{Reader, Result, StoreError, load, query};
+use crate::store::writer::LoadRequest;
+use crate::store::{Reader, StoreError, load, query};
 
 /// What takes long: files.
 #[derive(Debug)]
@@ -77,12 +76,12 @@ impl ReaderThread {
         loop {
             // What the writer waits for goes first.
             if let Ok(request) = loads.try_recv() {
-                self.load(request);
+                self.load(&request);
                 continue;
             }
             select! {
                 recv(loads) -> request => match request {
-                    Ok(request) => self.load(request),
+                    Ok(request) => self.load(&request),
                     Err(_) => return,
                 },
                 recv(short) -> question => if let Ok(question) = question {
@@ -99,25 +98,16 @@ impl ReaderThread {
         }
     }
 
-    fn load(&mut self, request: LoadRequest) {
-        let mut rows = Ok(Vec::new());
-        let read = self.reader.snapshot(&mut |snapshot| {
-            rows = load::load(snapshot, &request.keys);
-            Ok(())
-        });
-        let rows = read.and(rows);
+    fn load(&mut self, request: &LoadRequest) {
+        let loaded = load::fetch(&mut *self.reader, request);
         // The channel holds every load that can be under way; a writer that is gone needs no answer.
-        let _ = self.writer.send(ToWriter::Loaded(Loaded {
-            id: request.id,
-            rows,
-        }));
+        let _ = self.writer.send(ToWriter::Loaded(loaded));
     }
 
     fn question(&mut self, question: Question, queue: ReaderQueue) {
         let begun = Instant::now();
-        let result = self
-            .answer(&question.query)
-            .map_err(|error| self.failed(&error));
+        let result =
+            query::ask(&mut *self.reader, &question.query).map_err(|error| self.failed(&error));
         self.recorder
             .time(Histogram::QueryDuration(queue), begun.elapsed());
         self.reply(
@@ -127,15 +117,6 @@ impl ReaderThread {
                 result,
             },
         );
-    }
-
-    fn answer(&mut self, asked: &Query) -> Result<Answered> {
-        let mut answered = Err(StoreError("a snapshot that was not read".into()));
-        self.reader.snapshot(&mut |snapshot| {
-            answered = query::answer(snapshot, asked);
-            Ok(())
-        })?;
-        answered
     }
 
     fn heavy(&mut self, task: Heavy) {

@@ -17,7 +17,7 @@ use crate::domain::ids::{AccountId, ConversationId};
 use crate::domain::member::Member;
 use crate::domain::message::{Dialect, EventKind, Message, MessageKind};
 use crate::limits::{EXPORT_NAMES_MAX, EXPORT_ROWS_MAX};
-use crate::store::{Order, Reader, Result, Snapshot, StoreError};
+use crate::store::{Order, Reader, Result, Snapshot, StoreError, read};
 
 /// Why an export is not whole.
 #[derive(Debug)]
@@ -52,10 +52,10 @@ pub fn export(
     name: &str,
     out: &mut dyn Write,
 ) -> std::result::Result<(), ExportError> {
-    let found = snapshot(reader, |snapshot| snapshot.account_named(name))?;
+    let found = read(reader, |snapshot| snapshot.account_named(name))?;
     let account = found.ok_or(ExportError::NoSuchAccount)?;
     put_line(out, &AccountLine::new(&account))?;
-    let conversations: Vec<ConversationId> = snapshot(reader, |snapshot| {
+    let conversations: Vec<ConversationId> = read(reader, |snapshot| {
         let members = snapshot.memberships(account.id)?;
         Ok(members.iter().map(|member| member.conversation).collect())
     })?;
@@ -73,7 +73,7 @@ fn export_conversation(
     names: &mut Names,
     out: &mut dyn Write,
 ) -> std::result::Result<(), ExportError> {
-    let (conversation, member, with) = snapshot(reader, |snapshot| {
+    let (conversation, member, with) = read(reader, |snapshot| {
         let conversation = found(snapshot.conversation(id)?, id)?;
         let member = found(snapshot.member(id, account.id)?, id)?;
         let with = match &conversation.kind {
@@ -91,7 +91,7 @@ fn export_conversation(
     let until = member.visible_until(conversation.head.position).0;
     let mut next = member.joined_after.next().0;
     while next <= until {
-        let page = snapshot(reader, |snapshot| {
+        let page = read(reader, |snapshot| {
             let page = snapshot.messages(id, next..=until, Order::OldestFirst, EXPORT_ROWS_MAX)?;
             page.into_iter()
                 .map(|message| Ok((names.of(snapshot, message.sender)?, message)))
@@ -115,19 +115,6 @@ fn missing(id: ConversationId, position: u64) -> StoreError {
     StoreError(format!(
         "conversation {id} has no message at position {position}: imd check tells more"
     ))
-}
-
-/// What `read` finds in one snapshot.
-fn snapshot<T>(
-    reader: &mut dyn Reader,
-    mut read: impl FnMut(&dyn Snapshot) -> Result<T>,
-) -> Result<T> {
-    let mut found = None;
-    reader.snapshot(&mut |snapshot| {
-        found = Some(read(snapshot)?);
-        Ok(())
-    })?;
-    found.ok_or_else(|| StoreError("no snapshot was given".to_owned()))
 }
 
 /// A row that the account's memberships name.

@@ -10,7 +10,16 @@ use crate::domain::message::Message;
 use crate::domain::needs::{Key, RecallKey, Row, SingleRow};
 use crate::domain::service::Candidates;
 use crate::store::query::shown_group;
-use crate::store::{Result, Snapshot, StoreError};
+use crate::store::writer::{LoadRequest, Loaded};
+use crate::store::{Reader, Result, Snapshot, StoreError, read};
+
+/// What `request` asks for, out of a snapshot of `reader`'s. A store that cannot be read is the writer's to deal with.
+pub fn fetch(reader: &mut dyn Reader, request: &LoadRequest) -> Loaded {
+    Loaded {
+        id: request.id,
+        rows: read(reader, |snapshot| load(snapshot, &request.keys)),
+    }
+}
 
 /// The rows of `keys`, in their order, as `snapshot` shows them.
 ///

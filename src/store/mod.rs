@@ -107,6 +107,22 @@ pub trait Reader: Send {
     fn snapshot(&mut self, read: &mut dyn FnMut(&dyn Snapshot) -> Result<()>) -> Result<()>;
 }
 
+/// What `look` finds in one snapshot of `reader`'s. Like [`Reader::snapshot`] it must be brief.
+///
+/// # Errors
+/// When no snapshot can be opened, or what `look` gives.
+pub fn read<T>(
+    reader: &mut dyn Reader,
+    mut look: impl FnMut(&dyn Snapshot) -> Result<T>,
+) -> Result<T> {
+    let mut found = None;
+    reader.snapshot(&mut |snapshot| {
+        found = Some(look(snapshot)?);
+        Ok(())
+    })?;
+    found.ok_or_else(|| StoreError("no snapshot was given".to_owned()))
+}
+
 /// Which end of a range of messages comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {

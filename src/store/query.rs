@@ -24,12 +24,20 @@ use crate::domain::view::{Other, View, ViewRow, group_names};
 use crate::limits::{
     ANSWER_BYTES_MAX, ANSWER_ROW_BYTES_MAX, LIST_ROWS_MAX, MESSAGE_BODY_BYTES_MAX, PAGE_ROWS_MAX,
 };
-use crate::store::{Order, Result, Snapshot, StoreError};
+use crate::store::{Order, Reader, Result, Snapshot, StoreError, read};
 
 const _: () = assert!(
     6 * MESSAGE_BODY_BYTES_MAX + ANSWER_ROW_BYTES_MAX <= ANSWER_BYTES_MAX,
     "every message fits into an answer"
 );
+
+/// The answer to `query` in a snapshot of `reader`'s; see [`answer`].
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn ask(reader: &mut dyn Reader, query: &Query) -> Result<Answered> {
+    read(reader, |snapshot| answer(snapshot, query))
+}
 
 /// The answer to `query` as `snapshot` shows it.
 ///

@@ -18,7 +18,7 @@ use crate::domain::member::ReadMark;
 use crate::domain::message::{Dialect, MessageKind};
 use crate::store::memory::MemoryStore;
 use crate::store::sqlite::{Durability, SqliteStore};
-use crate::store::{Counters, Order, Reader, SERVER_NAME, Snapshot, Store, server_account};
+use crate::store::{Counters, Order, Reader, SERVER_NAME, Snapshot, Store, read, server_account};
 
 use build::*;
 
@@ -107,13 +107,7 @@ fn see<T>(bench: &mut dyn Bench, look: impl FnMut(&dyn Snapshot) -> T) -> T {
 }
 
 fn see_with<T>(reader: &mut dyn Reader, mut look: impl FnMut(&dyn Snapshot) -> T) -> T {
-    let mut found = None;
-    let read = reader.snapshot(&mut |snapshot| {
-        found = Some(look(snapshot));
-        Ok(())
-    });
-    read.unwrap();
-    found.unwrap()
+    read(reader, |snapshot| Ok(look(snapshot))).unwrap()
 }
 
 over_both!(

@@ -1,7 +1,7 @@
 //! The nine calls and where they are.
 
 use crate::dialect::buyer::calls;
-use crate::dialect::{Context, Route, Settings, Step};
+use crate::dialect::{Context, Route, Settings, Step, named};
 use crate::limits::{API_BODY_BYTES_MAX, MESSAGE_BODY_BYTES_MAX, MULTIPART_OVERHEAD_BYTES_MAX};
 use crate::proto::http::head::Method;
 use crate::proto::http::request::Request;
@@ -50,21 +50,14 @@ pub const ROUTES: &[(&str, Route)] = &[
 
 /// The call at `path`.
 pub fn route(path: &str) -> Option<&'static Route> {
-    let name = path.strip_prefix(PREFIX)?;
-    ROUTES
-        .iter()
-        .find(|(known, _)| *known == name)
-        .map(|(_, route)| route)
+    named(ROUTES, path.strip_prefix(PREFIX)?)
 }
 
 const fn call(name: &'static str, start: fn(&Request<'_>, &mut Context<'_>) -> Step) -> Route {
     Route {
-        name,
         methods: &[Method::Get, Method::Post],
         body_bytes_max,
-        length_required: false,
-        start,
-        refuse: calls::refuse_unread,
+        ..Route::post(name, start, calls::refuse_unread)
     }
 }
 

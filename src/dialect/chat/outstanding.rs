@@ -132,10 +132,7 @@ impl Outstanding {
 
     /// The client's part in a conversation is another: forgets what is acknowledged there, and all if it has left.
     pub fn update(&mut self, member: &Member) {
-        let is_done = |(conversation, position): Spot| {
-            conversation == member.conversation
-                && (!member.is_active() || member.has_acknowledged(position))
-        };
+        let is_done = |(conversation, position): Spot| member.is_done_with(conversation, position);
         self.pushed.retain(|pushed| !is_done(pushed.known.spot));
         self.further.retain(|known| !is_done(known.spot));
         self.waiting.retain(|known| !is_done(known.spot));

@@ -440,10 +440,9 @@ impl Chat {
         for row in pushed {
             let (conversation, position) = (row.message.conversation, row.message.position);
             // What has been acknowledged since is not there any more, or it stands there again because another shard is behind.
-            let is_done = changed.iter().any(|member| {
-                member.conversation == conversation
-                    && (!member.is_active() || member.has_acknowledged(position))
-            });
+            let is_done = changed
+                .iter()
+                .any(|member| member.is_done_with(conversation, position));
             if is_done || !since.contains(conversation, position) {
                 continue;
             }

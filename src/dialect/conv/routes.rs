@@ -2,10 +2,7 @@
 
 use crate::dialect::conv::calls;
 use crate::dialect::{Context, Route, Settings, Step};
-use crate::limits::{
-    API_BODY_BYTES_MAX, CONV_MEMBERS_BODY_BYTES_MAX, CONV_REST_BYTES_MAX, MESSAGE_BODY_BYTES_MAX,
-};
-use crate::proto::http::head::Method;
+use crate::limits::{CONV_MEMBERS_BODY_BYTES_MAX, CONV_REST_BYTES_MAX, MESSAGE_BODY_BYTES_MAX};
 use crate::proto::http::request::Request;
 
 /// What stands for the conversation's id in a path.
@@ -74,14 +71,7 @@ fn id_between<'a>(pattern: &str, path: &'a str) -> Option<&'a str> {
 }
 
 const fn call(name: &'static str, start: fn(&Request<'_>, &mut Context<'_>) -> Step) -> Route {
-    Route {
-        name,
-        methods: &[Method::Post],
-        body_bytes_max: |_| API_BODY_BYTES_MAX,
-        length_required: false,
-        start,
-        refuse: calls::refuse_unread,
-    }
+    Route::post(name, start, calls::refuse_unread)
 }
 
 /// A message in which every byte is escaped (RFC 8259 §7), and room for the rest: one that is too long by a little is told so.

@@ -1,9 +1,8 @@
 //! The three calls and where they are.
 
 use crate::dialect::jim::calls;
-use crate::dialect::{Context, Route, Settings, Step};
+use crate::dialect::{Context, Route, Step, named};
 use crate::limits::JIM_BODY_BYTES_MAX;
-use crate::proto::http::head::Method;
 use crate::proto::http::request::Request;
 
 const PREFIX: &str = "/im/vanke/";
@@ -17,24 +16,12 @@ pub const ROUTES: &[(&str, Route)] = &[
 
 /// The call at `path`.
 pub fn route(path: &str) -> Option<&'static Route> {
-    let name = path.strip_prefix(PREFIX)?;
-    ROUTES
-        .iter()
-        .find(|(known, _)| *known == name)
-        .map(|(_, route)| route)
+    named(ROUTES, path.strip_prefix(PREFIX)?)
 }
 
 const fn call(name: &'static str, start: fn(&Request<'_>, &mut Context<'_>) -> Step) -> Route {
     Route {
-        name,
-        methods: &[Method::Post],
-        body_bytes_max,
-        length_required: false,
-        start,
-        refuse: calls::refuse_unread,
+        body_bytes_max: |_| JIM_BODY_BYTES_MAX,
+        ..Route::post(name, start, calls::refuse_unread)
     }
-}
-
-fn body_bytes_max(_settings: &Settings) -> usize {
-    JIM_BODY_BYTES_MAX
 }

@@ -125,7 +125,7 @@ struct Known {
     member_count: u64,
     /// How many it has.
     active: u64,
-    /// The head in its row.
+    /// The head that is folded.
     head: Place,
     /// The newest message up to the fold mark.
     folded: Place,
@@ -179,6 +179,8 @@ struct Walk {
     accounts: HashSet<u64>,
     conversations: HashMap<u64, Known>,
     members: HashMap<(u64, u64), Own>,
+    /// Conversation and account of the members' rows that are in pages.
+    packed: HashSet<(u64, u64)>,
     /// What the lists must have.
     lists: Sum,
     /// By message, without overlaps.
@@ -194,6 +196,7 @@ impl Walk {
             accounts: HashSet::new(),
             conversations: HashMap::new(),
             members: HashMap::new(),
+            packed: HashSet::new(),
             lists: Sum::default(),
             keys: Vec::new(),
         })

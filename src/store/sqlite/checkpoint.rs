@@ -13,7 +13,7 @@ use crate::limits::{
     STORE_BUSY_MS_MAX, WAL_CHECKPOINT_PAGES, WAL_LEFT_PAGES_MAX, WAL_PAGES_MAX, WAL_RESTART_PAGES,
     WAL_RESTART_WAIT_MS_MAX,
 };
-use crate::store::sqlite::tail::Segment;
+use crate::store::sqlite::segment::Segment;
 use crate::store::{Result, StoreError};
 
 const LOG_PAGES: &str = "PRAGMA wal_checkpoint(NOOP)";

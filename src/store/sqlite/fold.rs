@@ -1,47 +1,72 @@
 //! A fold: a sealed segment of the tail becomes runs, heads and member rows, a few at a time within other commits.
 
-use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::Arc;
 
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 
+use crate::domain::conversation::Head;
+use crate::domain::ids::{ConversationId, MessageId, Position, TimeMs};
 use crate::store::Result;
 use crate::store::sqlite::block::{Entry, Kind};
+use crate::store::sqlite::heads::{HeadWriter, PAGE_HEADS};
 use crate::store::sqlite::int;
 use crate::store::sqlite::keys::RunFilter;
+use crate::store::sqlite::members::{self, PageChange};
 use crate::store::sqlite::run::{NextIds, Run, RunWriter};
-use crate::store::sqlite::tail::Segment;
-use crate::store::sqlite::write::MemberPut;
+use crate::store::sqlite::segment::{Data, Segment};
+use crate::store::sqlite::sorted::Sorted;
 
-const SET_HEAD: &str =
-    "UPDATE conversation SET head_position = ?2, head_id = ?3, head_at = ?4 WHERE id = ?1";
 const SET_MARK: &str = "UPDATE meta SET fold_commit = ?1, fold_message = ?2 WHERE id = 1";
 
 /// Every statement here, for the test that none of them scans a table.
 #[cfg(test)]
-pub(super) const STATEMENTS: [&str; 2] = [SET_HEAD, SET_MARK];
+pub(super) const STATEMENTS: [&str; 1] = [SET_MARK];
 
 /// What parts of a fold cost against each other, in units of about half a microsecond.
 pub(super) mod cost {
     /// A message in its conversation's list.
-    pub(in crate::store::sqlite) const MESSAGE: usize = 1;
-    /// A conversation's head.
-    pub(in crate::store::sqlite) const HEAD: usize = 4;
+    pub(in crate::store::sqlite) const MESSAGE: i64 = 1;
+    /// A conversation's head, and finding what it has.
+    pub(in crate::store::sqlite) const HEAD: i64 = 1;
     /// A key.
-    pub(in crate::store::sqlite) const KEY: usize = 1;
-    /// A member's row.
-    pub(in crate::store::sqlite) const MEMBER: usize = 6;
+    pub(in crate::store::sqlite) const KEY: i64 = 1;
+    /// A member's row that is changed.
+    pub(in crate::store::sqlite) const MEMBER: i64 = 1;
+    /// One that is new: perhaps in a group's table, too.
+    pub(in crate::store::sqlite) const JOINED: i64 = 6;
+    /// A page that is read and written.
+    pub(in crate::store::sqlite) const PAGE: i64 = 24;
+    /// A page of members with all the rows that are gone through.
+    pub(in crate::store::sqlite) const MEMBER_PAGE: i64 = 2 * PAGE;
 }
 
-/// Where a fold goes on.
-#[derive(Clone, Copy, Debug)]
+/// What a fold costs, if no member's row is new.
+fn units(connection: &Connection, data: &Data) -> Result<i64> {
+    let conversations = data.conversations().count() as u64;
+    let pages = data.conversations().map(|(id, _)| id / PAGE_HEADS);
+    let (first, last) = pages.fold((u64::MAX, 0), |(first, last), page| {
+        (first.min(page), last.max(page))
+    });
+    let head_pages = conversations.min(last.saturating_sub(first) + 1);
+    let members = data.members().len() as u64;
+    let member_pages = members::page_count(connection)?.min(members);
+    Ok(data.message_count() as i64 * cost::MESSAGE
+        + conversations as i64 * cost::HEAD
+        + head_pages as i64 * cost::PAGE
+        + data.keys().len() as i64 * cost::KEY
+        + members as i64 * cost::MEMBER
+        + member_pages as i64 * cost::MEMBER_PAGE)
+}
+
+/// Where a fold goes on, and what is left to be done there.
+#[derive(Debug)]
 enum Stage {
-    /// With lists and heads of the conversations after this one.
-    Lists(Option<u64>),
-    /// With the keys after this one.
-    Keys(Option<(u64, u64)>),
-    /// With the members' rows after this one.
-    Members(Option<(u64, u64)>),
+    /// Lists and heads of conversations.
+    Lists(Sorted<(u64, u32)>),
+    /// Keys.
+    Keys(Sorted<(u64, u64)>),
+    /// Members' rows.
+    Members(Sorted<((u64, u64), u32)>),
 }
 
 /// A fold under way.
@@ -51,10 +76,12 @@ pub(super) struct Fold {
     stage: Stage,
     lists: Option<RunWriter>,
     keys: Option<RunWriter>,
+    heads: HeadWriter,
+    members: PageChange,
     entries: Vec<Entry>,
     /// What all of it costs, and what is done.
-    units: usize,
-    units_done: usize,
+    units: i64,
+    units_done: i64,
 }
 
 /// What a fold comes to.
@@ -92,33 +119,33 @@ impl Fold {
             })
         };
         let lists = begin(Kind::Lists).transpose()?;
-        let keys = match data.keys.is_empty() {
-            true => None,
-            false => begin(Kind::Keys).transpose()?,
+        let keys = match data.keys().len() {
+            0 => None,
+            _ => begin(Kind::Keys).transpose()?,
         };
-        let units = data.message_count() * cost::MESSAGE
-            + data.conversations.len() * cost::HEAD
-            + data.keys.len() * cost::KEY
-            + data.members.len() * cost::MEMBER;
+        let stage = Stage::Lists(Sorted::new(data.conversations()));
+        let units = units(connection, &data)?;
         drop(data);
         Ok(Fold {
             units,
             units_done: 0,
             segment,
-            stage: Stage::Lists(None),
+            stage,
             lists,
             keys,
+            heads: HeadWriter::default(),
+            members: PageChange::default(),
             entries: Vec::new(),
         })
     }
 
-    /// What all of it costs, in units of [`cost`].
-    pub(super) fn units(&self) -> usize {
+    /// What all of it costs, in units of [`cost`], as far as is known.
+    pub(super) fn units(&self) -> i64 {
         self.units
     }
 
     /// How much of that is done.
-    pub(super) fn units_done(&self) -> usize {
+    pub(super) fn units_done(&self) -> i64 {
         self.units_done
     }
 
@@ -127,52 +154,57 @@ impl Fold {
         &mut self,
         connection: &Connection,
         ids: &mut NextIds,
-        mut units: usize,
+        units: i64,
     ) -> Result<Option<Folded>> {
-        self.units_done = self.units_done.saturating_add(units);
-        while units > 0 {
-            let is_last = match self.stage {
-                Stage::Lists(after) => self.fold_lists(connection, ids, after, &mut units)?,
-                Stage::Keys(after) => self.fold_keys(connection, ids, after, &mut units)?,
-                Stage::Members(after) => self.fold_members(connection, after, &mut units)?,
+        let mut left = units;
+        let mut is_last = false;
+        while left > 0 && !is_last {
+            is_last = match self.stage {
+                Stage::Lists(_) => self.fold_lists(connection, ids, &mut left)?,
+                Stage::Keys(_) => self.fold_keys(connection, ids, &mut left)?,
+                Stage::Members(_) => self.fold_members(connection, &mut left)?,
             };
-            if is_last {
-                return self.finish(connection, ids).map(Some);
-            }
         }
-        Ok(None)
+        self.units_done = self.units_done.saturating_add(units.saturating_sub(left));
+        match is_last {
+            true => self.finish(connection, ids).map(Some),
+            false => Ok(None),
+        }
     }
 
     fn fold_lists(
         &mut self,
         connection: &Connection,
         ids: &mut NextIds,
-        after: Option<u64>,
-        units: &mut usize,
+        left: &mut i64,
     ) -> Result<bool> {
         let data = self.segment.read();
-        let mut set_head = connection.prepare_cached(SET_HEAD)?;
-        let from = after.map_or(Unbounded, Excluded);
-        for (conversation, list) in data.conversations.range((from, Unbounded)) {
-            if *units == 0 {
-                return Ok(false);
-            }
-            self.stage = Stage::Lists(Some(*conversation));
-            let at = data.entries(*conversation, list, &mut self.entries);
+        let Stage::Lists(conversations) = &mut self.stage else {
+            return Ok(false);
+        };
+        while *left > 0 {
+            let Some((conversation, list)) = conversations.next() else {
+                self.stage = Stage::Keys(Sorted::new(data.keys()));
+                break;
+            };
+            let at = data.entries(list, &mut self.entries);
+            *left -= cost::HEAD + self.entries.len() as i64 * cost::MESSAGE;
             if let (Some(newest), Some(lists)) = (self.entries.last(), &mut self.lists) {
                 for entry in &self.entries {
                     lists.push(connection, ids, *entry)?;
                 }
-                set_head.execute(params![
-                    int(*conversation),
-                    int(newest.place),
-                    int(newest.message),
-                    at
-                ])?;
+                let head = Head {
+                    position: Position(newest.place),
+                    message: MessageId(newest.message),
+                    at: TimeMs(at),
+                };
+                let conversation = ConversationId(conversation);
+                if self.heads.put(connection, conversation, head)? {
+                    *left -= cost::PAGE;
+                }
             }
-            *units = units.saturating_sub(cost::HEAD + self.entries.len() * cost::MESSAGE);
         }
-        self.stage = Stage::Keys(None);
+        self.heads.flush(connection)?;
         Ok(false)
     }
 
@@ -180,49 +212,49 @@ impl Fold {
         &mut self,
         connection: &Connection,
         ids: &mut NextIds,
-        after: Option<(u64, u64)>,
-        units: &mut usize,
+        left: &mut i64,
     ) -> Result<bool> {
-        let data = self.segment.read();
-        let from = after.map_or(Unbounded, Excluded);
-        for (key, message) in data.keys.range((from, Unbounded)) {
-            if *units == 0 {
-                return Ok(false);
-            }
-            self.stage = Stage::Keys(Some((*key, *message)));
+        let Stage::Keys(keys) = &mut self.stage else {
+            return Ok(false);
+        };
+        while *left > 0 {
+            let Some((key, message)) = keys.next() else {
+                let members = self.segment.read();
+                self.stage = Stage::Members(Sorted::new(members.members()));
+                break;
+            };
             if let Some(keys) = &mut self.keys {
                 let entry = Entry {
-                    list: *key,
-                    place: *message,
-                    message: *message,
+                    list: key,
+                    place: message,
+                    message,
                     sender: 0,
                 };
                 keys.push(connection, ids, entry)?;
             }
-            *units = units.saturating_sub(cost::KEY);
+            *left -= cost::KEY;
         }
-        self.stage = Stage::Members(None);
         Ok(false)
     }
 
-    fn fold_members(
-        &mut self,
-        connection: &Connection,
-        after: Option<(u64, u64)>,
-        units: &mut usize,
-    ) -> Result<bool> {
+    fn fold_members(&mut self, connection: &Connection, left: &mut i64) -> Result<bool> {
         let data = self.segment.read();
-        let from = after.map_or(Unbounded, Excluded);
-        let mut put = MemberPut::prepare(connection)?;
-        for (key, version) in data.members.range((from, Unbounded)) {
-            if *units == 0 {
+        let Stage::Members(changes) = &mut self.stage else {
+            return Ok(false);
+        };
+        while let Some((first, _)) = changes.peek() {
+            if *left <= 0 {
                 return Ok(false);
             }
-            self.stage = Stage::Members(Some(*key));
-            if let Some(member) = data.newest_version(*version)? {
-                put.put(&member)?;
+            self.members.begin(connection, first)?;
+            while let Some((key, member)) = changes.next_if(|(key, _)| self.members.covers(*key)) {
+                self.members.put(key, data.newest_row(member)?);
+                *left -= cost::MEMBER;
             }
-            *units = units.saturating_sub(cost::MEMBER);
+            let changed = self.members.store(connection)?;
+            let joined = changed.joined as i64 * cost::JOINED;
+            self.units += joined;
+            *left -= joined + cost::MEMBER_PAGE * changed.pages as i64;
         }
         Ok(true)
     }

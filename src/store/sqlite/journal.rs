@@ -14,10 +14,15 @@ const PINNED: u64 = 4;
 const ALIAS: u64 = 8;
 const HOLES: u64 = 16;
 
-/// Appends the row of `member`.
+/// Appends whose row it is, and the row of `member`.
 pub(super) fn put_member(out: &mut Vec<u8>, member: &Member) {
     put(out, member.account.0);
     put(out, member.conversation.0);
+    put_row(out, member);
+}
+
+/// Appends the row of `member` without whose it is.
+pub(super) fn put_row(out: &mut Vec<u8>, member: &Member) {
     let holes = member.holes.ranges();
     let flag = |is_set: bool, flag: u64| if is_set { flag } else { 0 };
     let flags = flag(member.left_after.is_some(), LEFT)
@@ -51,13 +56,25 @@ pub(super) fn put_member(out: &mut Vec<u8>, member: &Member) {
     }
 }
 
-/// Takes the next row.
+/// Takes whose row is next, and the row.
 ///
 /// # Errors
 /// When there is no row.
 pub(super) fn take_member(bytes: &mut Bytes<'_>) -> Result<Member> {
     let account = AccountId(bytes.number()?);
     let conversation = ConversationId(bytes.number()?);
+    take_row(bytes, account, conversation)
+}
+
+/// Takes the next row, which is that of `account` in `conversation`.
+///
+/// # Errors
+/// When there is no row.
+pub(super) fn take_row(
+    bytes: &mut Bytes<'_>,
+    account: AccountId,
+    conversation: ConversationId,
+) -> Result<Member> {
     let flags = bytes.number()?;
     let slot = u32::try_from(bytes.number()?).map_err(|_| damaged("a slot is too large"))?;
     let mut member = Member {
@@ -67,7 +84,8 @@ pub(super) fn take_member(bytes: &mut Bytes<'_>) -> Result<Member> {
         joined_at: TimeMs(bytes.signed()?),
         joined_after: Position(bytes.number()?),
         left_after: None,
-        alias: Arc::from(""),
+        // Without memory of its own.
+        alias: Arc::default(),
         read: Position(bytes.number()?),
         sent: bytes.number()?,
         sent_read: bytes.number()?,
@@ -91,6 +109,19 @@ pub(super) fn take_member(bytes: &mut Bytes<'_>) -> Result<Member> {
         member.holes = take_holes(bytes)?;
     }
     Ok(member)
+}
+
+/// The bytes of the first row in `rows`, without whose it is.
+///
+/// # Errors
+/// When there is no row.
+pub(super) fn first_row(rows: &[u8]) -> Result<&[u8]> {
+    let mut bytes = Bytes(rows);
+    let account = AccountId(bytes.number()?);
+    let conversation = ConversationId(bytes.number()?);
+    let row = bytes.0;
+    take_row(&mut bytes, account, conversation)?;
+    Ok(row.get(..row.len() - bytes.0.len()).unwrap_or_default())
 }
 
 fn take_holes(bytes: &mut Bytes<'_>) -> Result<Holes> {

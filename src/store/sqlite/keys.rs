@@ -57,14 +57,24 @@ impl Secret {
 
 /// The keys of the same id in all conversations.
 pub(super) fn anywhere(key: u64) -> RangeInclusive<u64> {
-    let low = key >> CONVERSATION_BITS << CONVERSATION_BITS;
+    let low = prefix(key) << CONVERSATION_BITS;
     low..=low | ((1 << CONVERSATION_BITS) - 1)
+}
+
+/// What the keys of the same id have in common.
+pub(super) fn prefix(key: u64) -> u64 {
+    key >> CONVERSATION_BITS
+}
+
+/// Whether two keys are of the same id, in one conversation or in two.
+pub(super) fn same_id(one: u64, other: u64) -> bool {
+    prefix(one) == prefix(other)
 }
 
 /// Which of its bits a key sets in a filter. The conversation has no part in it.
 fn bits(key: u64) -> impl Iterator<Item = (usize, u8)> {
     // Keys of one block are neighbours: what they differ in is spread over all bits.
-    let mixed = (key >> CONVERSATION_BITS).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let mixed = prefix(key).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     let (start, stride) = (mixed >> 32, mixed & 0xffff_ffff | 1);
     (0..FILTER_HASHES).map(move |index| {
         let bit = (start + index * stride) as usize % (FILTER_BYTES * 8);

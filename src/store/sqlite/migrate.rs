@@ -1,6 +1,7 @@
 //! The schema, and the steps that bring an older file to it.
 
 mod fold_log;
+mod pack;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -10,16 +11,19 @@ use crate::store::sqlite::int;
 use crate::store::{Result, StoreError, server_account};
 
 /// The steps, oldest first; the n-th leads from version n − 1 to n. One that was released is never edited.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("schema/1.sql"),
     include_str!("schema/2.sql"),
     include_str!("schema/3.sql"),
     include_str!("schema/4.sql"),
     include_str!("schema/5.sql"),
+    include_str!("schema/6.sql"),
 ];
 
 /// The version with which the log is folded, which the program does and not the step's text.
 const FOLDING: usize = 5;
+/// That with which heads and members' rows are packed.
+const PACKING: usize = 6;
 
 /// The version of a file that this program writes.
 pub(super) const VERSION: usize = MIGRATIONS.len();
@@ -68,8 +72,10 @@ pub(super) fn migrate(connection: &mut Connection, from: usize) -> Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for (index, step) in MIGRATIONS.iter().enumerate().skip(from) {
         transaction.execute_batch(step)?;
-        if index + 1 == FOLDING {
-            fold_log::fold(&transaction)?;
+        match index + 1 {
+            FOLDING => fold_log::fold(&transaction)?,
+            PACKING => pack::pack(&transaction)?,
+            _ => {}
         }
         transaction.execute(
             "INSERT INTO migration (version, applied_at) VALUES (?1, ?2)",

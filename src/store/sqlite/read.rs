@@ -17,14 +17,15 @@ use crate::domain::message::{Dialect, Message};
 use crate::domain::service::{AgentLoad, Assignment};
 use crate::domain::token::{Token, TokenHash};
 use crate::store::sqlite::block::{Entry, Kind};
+use crate::store::sqlite::heads;
 use crate::store::sqlite::keys::anywhere;
+use crate::store::sqlite::members;
 use crate::store::sqlite::run::{self, RunState};
 use crate::store::sqlite::tail::View;
 use crate::store::sqlite::varint::damaged;
 use crate::store::sqlite::{Shared, int};
 use crate::store::{Counters, Order, Reader, Result, Snapshot};
 
-pub(super) use rows::member;
 use rows::{account, conversation, message, number, token};
 
 // A commit stands in the journal if it has a row there, until that is folded.
@@ -45,27 +46,10 @@ const TOKENS: &str = "SELECT hash, account, used_at FROM token WHERE account = ?
 
 const SINGLE: &str = "SELECT id FROM conversation WHERE low = ?1 AND high = ?2 AND events = ?3";
 const CONVERSATION: &str = "
-    SELECT id, created_at, low, high, owner, name, image, description, jim_name, member_count, next_slot,
-        head_position, head_id, head_at, events
+    SELECT id, created_at, low, high, owner, name, image, description, jim_name, member_count, next_slot, events
     FROM conversation WHERE id = ?1";
 
-const MEMBER: &str = "
-    SELECT conversation, account, slot, joined_at, joined_after, left_after, alias, read, sent, sent_read,
-        acknowledged, holes, hidden_at, pinned
-    FROM member WHERE account = ?2 AND conversation = ?1";
-/// All of them, for a check.
-pub(super) const ALL_MEMBERS: &str = "
-    SELECT conversation, account, slot, joined_at, joined_after, left_after, alias, read, sent, sent_read,
-        acknowledged, holes, hidden_at, pinned
-    FROM member";
-const MEMBERS: &str = "
-    SELECT conversation, account, slot, joined_at, joined_after, left_after, alias, read, sent, sent_read,
-        acknowledged, holes, hidden_at, pinned
-    FROM member WHERE conversation = ?1 ORDER BY slot";
-const MEMBERSHIPS: &str = "
-    SELECT conversation, account, slot, joined_at, joined_after, left_after, alias, read, sent, sent_read,
-        acknowledged, holes, hidden_at, pinned
-    FROM member WHERE account = ?1 ORDER BY conversation";
+const PAIR: &str = "SELECT low, high FROM conversation WHERE id = ?1";
 
 const MESSAGE: &str = "
     SELECT id, conversation, position, sender, at, kind, body, origin, client_id, attributes, recalled
@@ -82,7 +66,7 @@ const AGENT_LAST: &str = "SELECT max(at) FROM assignment WHERE agent = ?1";
 
 /// Every statement here, for the test that none of them scans a table.
 #[cfg(test)]
-pub(super) const STATEMENTS: [&str; 20] = [
+pub(super) const STATEMENTS: [&str; 18] = [
     COMMIT,
     ACCOUNT_MAX,
     CONVERSATION_MAX,
@@ -94,9 +78,7 @@ pub(super) const STATEMENTS: [&str; 20] = [
     TOKENS,
     SINGLE,
     CONVERSATION,
-    MEMBER,
-    MEMBERS,
-    MEMBERSHIPS,
+    PAIR,
     MESSAGE,
     JIM_GROUP,
     AGENTS,
@@ -337,7 +319,11 @@ impl Snapshot for SqliteSnapshot<'_> {
         let Some(mut found) = self.one(CONVERSATION, [int(id.0)], conversation)? else {
             return Ok(None);
         };
-        if let Some(head) = self.view.head(id)? {
+        let head = match self.view.head(id)? {
+            None => heads::head(self.connection, id)?,
+            newer => newer,
+        };
+        if let Some(head) = head {
             found.head = head;
         }
         Ok(Some(found))
@@ -345,15 +331,25 @@ impl Snapshot for SqliteSnapshot<'_> {
 
     fn member(&self, conversation: ConversationId, account: AccountId) -> Result<Option<Member>> {
         match self.view.member(conversation, account)? {
-            None => self.one(MEMBER, [int(conversation.0), int(account.0)], member),
+            None => members::member(self.connection, conversation, account),
             newer => Ok(newer),
         }
     }
 
     fn members(&self, conversation: ConversationId) -> Result<Vec<Member>> {
-        let folded = self.all(MEMBERS, [int(conversation.0)], member)?;
-        let folded = folded.into_iter().map(|member| (member.account, member));
-        let mut members: BTreeMap<AccountId, Member> = folded.collect();
+        let pair = self.one(PAIR, [int(conversation.0)], |row| {
+            let pair: (Option<i64>, Option<i64>) = (row.get(0)?, row.get(1)?);
+            Ok(pair.0.zip(pair.1))
+        })?;
+        let accounts = match pair.flatten() {
+            Some((low, high)) => [low, high].map(|id| AccountId(id.cast_unsigned())).to_vec(),
+            None => members::of_group(self.connection, conversation)?,
+        };
+        let mut members = BTreeMap::new();
+        for account in accounts {
+            let folded = members::member(self.connection, conversation, account)?;
+            members.extend(folded.map(|member| (account, member)));
+        }
         self.view.members(conversation, &mut members)?;
         let mut members: Vec<Member> = members.into_values().collect();
         members.sort_unstable_by_key(|member| member.slot);
@@ -361,11 +357,10 @@ impl Snapshot for SqliteSnapshot<'_> {
     }
 
     fn memberships(&self, account: AccountId) -> Result<Vec<Member>> {
-        let folded = self.all(MEMBERSHIPS, [int(account.0)], member)?;
-        let folded = folded
-            .into_iter()
-            .map(|member| (member.conversation, member));
-        let mut memberships: BTreeMap<ConversationId, Member> = folded.collect();
+        let mut memberships = BTreeMap::new();
+        members::memberships(self.connection, account, |member| {
+            memberships.insert(member.conversation, member);
+        })?;
         self.view.memberships(account, &mut memberships)?;
         Ok(memberships.into_values().collect())
     }

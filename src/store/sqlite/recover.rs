@@ -11,7 +11,7 @@ use crate::store::sqlite::block::Entry;
 use crate::store::sqlite::int;
 use crate::store::sqlite::journal::take_member;
 use crate::store::sqlite::keys::{SECRET_BYTES, Secret};
-use crate::store::sqlite::tail::{Appended, RowAt, Segment};
+use crate::store::sqlite::segment::{Appended, RowAt, Segment};
 use crate::store::sqlite::upkeep::Tuning;
 use crate::store::sqlite::varint::{Bytes, damaged};
 

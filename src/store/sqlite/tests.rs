@@ -337,6 +337,8 @@ fn no_statement_scans_a_table() {
         .chain(write::STATEMENTS)
         .chain(run::STATEMENTS)
         .chain(fold::STATEMENTS)
+        .chain(heads::STATEMENTS)
+        .chain(members::STATEMENTS)
         .chain(upkeep::STATEMENTS)
         .chain(recover::STATEMENTS);
     for sql in statements {

@@ -18,7 +18,8 @@ use crate::store::sqlite::merge::Merge;
 use crate::store::sqlite::run::{
     NextIds, Run, RunState, delete_blocks, load_filter, runs, set_state,
 };
-use crate::store::sqlite::tail::{Room, Segment, Tail};
+use crate::store::sqlite::segment::{Room, Segment};
+use crate::store::sqlite::tail::Tail;
 
 const JOURNAL_MIN: &str = "SELECT min(commit_number) FROM journal";
 const TRIM_JOURNAL: &str = "DELETE FROM journal WHERE commit_number BETWEEN ?1 AND ?2";
@@ -170,12 +171,13 @@ impl Upkeep {
         let is_late = segments.len() >= tuning.tail_folds_max
             && segments.last().is_some_and(|last| tuning.is_full(last));
         let units = match (&self.fold, is_late) {
-            (_, true) => usize::MAX,
+            (_, true) => i64::MAX,
             (Some(fold), false) => fold_due(fold, self.grown, segments.len() - 1),
             (None, false) => 0,
         };
         let has_segment = self.fold.is_none() && segments.len() > 1;
-        let is_due = units >= tuning.quantum || self.merge_debt >= tuning.quantum || has_segment;
+        let is_due =
+            units >= tuning.quantum as i64 || self.merge_debt >= tuning.quantum || has_segment;
         if !is_due {
             return Ok(false);
         }
@@ -204,7 +206,7 @@ impl Upkeep {
         Ok(())
     }
 
-    fn step_fold(&mut self, connection: &Connection, units: usize) -> Result<bool> {
+    fn step_fold(&mut self, connection: &Connection, units: i64) -> Result<bool> {
         let Some(fold) = &mut self.fold else {
             return Ok(false);
         };
@@ -328,7 +330,7 @@ impl Upkeep {
                 }
                 self.begin_fold(connection, &segment)?;
             }
-            self.step_fold(connection, usize::MAX)?;
+            self.step_fold(connection, i64::MAX)?;
         }
         self.trim_journal(connection, u64::MAX)
     }
@@ -347,9 +349,10 @@ impl Upkeep {
 
 /// What of a fold is due when the tail has grown by `grown` and `sealed` segments wait: a quarter faster than the tail grows, so that every
 /// fold ends before its turn.
-fn fold_due(fold: &Fold, grown: usize, sealed: usize) -> usize {
-    let due = fold.units() as u128 * grown as u128 * sealed.max(1) as u128 * 5 / 4 / FULL as u128;
-    let due = usize::try_from(due).unwrap_or(usize::MAX);
+fn fold_due(fold: &Fold, grown: usize, sealed: usize) -> i64 {
+    let due =
+        i128::from(fold.units()) * grown as i128 * sealed.max(1) as i128 * 5 / 4 / FULL as i128;
+    let due = i64::try_from(due).unwrap_or(i64::MAX);
     due.saturating_sub(fold.units_done())
 }
 

@@ -3,7 +3,7 @@
 //! Messages are appended to the log, and members' rows to the journal; both also go to the tail, which answers for them until they are
 //! folded. Everything else is written where it belongs.
 
-use rusqlite::{CachedStatement, Connection, Transaction, params};
+use rusqlite::{Transaction, params};
 
 use crate::domain::account::{Account, ServiceRole};
 use crate::domain::command::Effect;
@@ -17,7 +17,7 @@ use crate::store::sqlite::block::Entry;
 use crate::store::sqlite::int;
 use crate::store::sqlite::journal;
 use crate::store::sqlite::keys::Secret;
-use crate::store::sqlite::tail::{Appended, RowAt};
+use crate::store::sqlite::segment::{Appended, RowAt};
 use crate::store::{Result, StoreError};
 
 const ADVANCE: &str = "UPDATE meta SET commit_number = ?1 WHERE id = 1";
@@ -41,16 +41,6 @@ const PUT_GROUP: &str = "
     ON CONFLICT (id) DO UPDATE SET owner = excluded.owner, name = excluded.name, image = excluded.image, description = excluded.description,
         jim_name = excluded.jim_name, member_count = excluded.member_count, next_slot = excluded.next_slot";
 
-const CHANGE_MEMBER: &str = "
-    UPDATE member SET slot = ?3, joined_at = ?4, joined_after = ?5, left_after = ?6, alias = ?7, read = ?8, sent = ?9, sent_read = ?10,
-        acknowledged = ?11, holes = ?12, hidden_at = ?13, pinned = ?14
-    WHERE account = ?1 AND conversation = ?2";
-
-const PUT_MEMBER: &str = "
-    INSERT INTO member (account, conversation, slot, joined_at, joined_after, left_after, alias, read, sent, sent_read,
-        acknowledged, holes, hidden_at, pinned)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
-
 const PUT_MESSAGE: &str = "
     INSERT INTO message (id, conversation, position, sender, at, kind, body, origin, client_id, attributes, recalled)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
@@ -69,15 +59,13 @@ const RESERVE_ID: &str = "UPDATE meta SET reserved_id = max(reserved_id, ?1) WHE
 
 /// Every statement here, for the test that none of them scans a table.
 #[cfg(test)]
-pub(super) const STATEMENTS: [&str; 13] = [
+pub(super) const STATEMENTS: [&str; 11] = [
     ADVANCE,
     PUT_ACCOUNT,
     PUT_TOKEN,
     END_TOKEN,
     PUT_SINGLE,
     PUT_GROUP,
-    CHANGE_MEMBER,
-    PUT_MEMBER,
     PUT_MESSAGE,
     CHANGE_MESSAGE,
     PUT_JOURNAL,
@@ -285,51 +273,6 @@ fn put_conversation(transaction: &Transaction<'_>, conversation: &Conversation) 
         }
     };
     Ok(())
-}
-
-/// Writes members' rows where they belong.
-pub(super) struct MemberPut<'a> {
-    change: CachedStatement<'a>,
-    put: CachedStatement<'a>,
-}
-
-impl MemberPut<'_> {
-    /// Prepares for several.
-    pub(super) fn prepare(connection: &Connection) -> Result<MemberPut<'_>> {
-        Ok(MemberPut {
-            change: connection.prepare_cached(CHANGE_MEMBER)?,
-            put: connection.prepare_cached(PUT_MEMBER)?,
-        })
-    }
-
-    /// Writes a row, which as a rule is there.
-    pub(super) fn put(&mut self, member: &Member) -> Result<()> {
-        let ranges = member.holes.ranges();
-        let holes: Option<Vec<u8>> = (!ranges.is_empty()).then(|| {
-            let numbers = ranges.iter().flat_map(|(from, to)| [from, to]);
-            numbers.flat_map(|number| number.to_le_bytes()).collect()
-        });
-        let row = params![
-            int(member.account.0),
-            int(member.conversation.0),
-            member.slot.0,
-            member.joined_at.0,
-            int(member.joined_after.0),
-            member.left_after.map(|position| int(position.0)),
-            &*member.alias,
-            int(member.read.0),
-            int(member.sent),
-            int(member.sent_read),
-            int(member.acknowledged.0),
-            holes,
-            member.hidden_at.map(|position| int(position.0)),
-            member.pinned,
-        ];
-        if self.change.execute(row)? == 0 {
-            self.put.execute(row)?;
-        }
-        Ok(())
-    }
 }
 
 fn put_messages(transaction: &Transaction<'_>, messages: &[&Message]) -> Result<()> {

@@ -1,29 +1,27 @@
 //! The writer from outside: commands and rows in, answers and commits out.
 
+mod failures;
+mod groups;
 mod model;
 mod random;
 mod world;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::{LoadRequest, Loaded};
 use crate::domain::account::Profile;
-use crate::domain::backend::{Relay, RelayTo};
-use crate::domain::command::{Command, Effect, GroupAbout, Peer, Refusal, Reply, Send, Who};
-use crate::domain::conversation::ConversationKind;
+use crate::domain::command::{Command, GroupAbout, Peer, Refusal, Reply, Send, Who};
 use crate::domain::decide::Policy;
 use crate::domain::event::{Event, Told};
-use crate::domain::ids::{AccountId, CommitNumber, ConversationId, Position, Slot};
+use crate::domain::ids::{AccountId, CommitNumber, ConversationId, Position};
 use crate::domain::member::ReadMark;
 use crate::domain::message::{Dialect, MessageKind};
 use crate::domain::state::State;
 use crate::domain::token::TokenHash;
 use crate::limits::{
-    BATCH_BYTES_MAX, BATCH_COMMANDS_MAX, LOADS_PER_COMMAND_MAX, MESSAGE_BODY_BYTES_MAX, SLOT_BITS,
+    BATCH_BYTES_MAX, BATCH_COMMANDS_MAX, LOADS_PER_COMMAND_MAX, MESSAGE_BODY_BYTES_MAX,
     STATE_CACHE_BYTES_MAX, TOKENS_PER_ACCOUNT_MAX,
 };
-use crate::store::StoreError;
 use world::{POLICY, World};
 
 fn named(name: &str) -> Who {
@@ -104,91 +102,6 @@ fn a_command_that_waits_holds_its_lane_and_no_other() {
 }
 
 #[test]
-fn nothing_of_a_failed_batch_is_seen_and_numbers_go_on() {
-    let mut world = World::with_default_cache();
-    world.run(group("a", &["b"])).unwrap();
-    let before = [world.view(2), world.view(3)];
-    world.submit(0, send(2, to_name("new"), "lost"));
-    world.submit(0, send(3, Peer::Conversation(ConversationId(1)), "lost"));
-    world.submit(1, profile("another"));
-    world.submit(
-        1,
-        Command::Login {
-            name: Arc::from("third"),
-            token: token(1),
-        },
-    );
-    world.settle();
-    // An answer that needs no commit is refused with the rest: it may rest on what is lost.
-    world.submit(
-        2,
-        Command::Read {
-            account: AccountId(3),
-            conversation: ConversationId(1),
-            mark: crate::domain::member::ReadMark {
-                position: Default::default(),
-                own: 0,
-            },
-        },
-    );
-    world.settle();
-    let replies = world.commit(true);
-    assert_eq!(replies.len(), 5);
-    assert_eq!([world.view(2), world.view(3)], before);
-    // The model knows of none of it and foresees every number.
-    let Ok(Reply::Account(account)) = world.run(profile("next")) else {
-        panic!("refused")
-    };
-    assert_eq!(account.id, AccountId(4));
-    let Ok(Reply::Sent { message, .. }) = world.run(send(2, to_name("b"), "kept")) else {
-        panic!("refused")
-    };
-    assert_eq!(
-        (message.conversation, message.position.0),
-        (ConversationId(2), 1)
-    );
-    assert_eq!(world.writer.commit_number(), CommitNumber(3));
-    world.check_queries();
-}
-
-#[test]
-fn a_store_that_does_not_open_again_refuses_everything_until_it_does() {
-    let mut world = World::with_default_cache();
-    world.run(profile("a")).unwrap();
-    world.run(profile("b")).unwrap();
-    world.faults.commit.store(true, Ordering::Relaxed);
-    world.faults.open.store(true, Ordering::Relaxed);
-    let waiting = world.submit(7, send(2, to_name("b"), "waits"));
-    let behind = world.submit(7, profile("a"));
-    world.submit(0, profile("a"));
-    let released = world.writer.commit();
-    assert_eq!(released.failures.len(), 2);
-    assert!(!world.writer.is_healthy());
-    let refused = world.submit(0, profile("a"));
-    world.settle();
-    let released = world.writer.commit();
-    assert_eq!((released.failures.len(), released.effects), (1, 0));
-    let numbers: Vec<usize> = released.replies.iter().map(|(number, _)| *number).collect();
-    assert_eq!(numbers, [refused, waiting, behind]);
-    assert!(
-        released
-            .replies
-            .iter()
-            .all(|(_, reply)| *reply == Err(Refusal::Failure))
-    );
-    world.faults.open.store(false, Ordering::Relaxed);
-    assert!(world.writer.commit().failures.is_empty() && world.writer.is_healthy());
-    world.faults.commit.store(false, Ordering::Relaxed);
-    let last = world.submit(9, profile("c"));
-    world.settle();
-    let released = world.writer.commit();
-    assert_eq!(released.commit, Some(CommitNumber(3)));
-    assert!(
-        matches!(&released.replies[..], [(number, Ok(Reply::Account(c)))] if *number == last && c.id == AccountId(4))
-    );
-}
-
-#[test]
 fn a_conversation_that_is_named_again_is_read_from_where_it_was_left() {
     let mut world = World::with_default_cache();
     world.run(group("a", &["b"])).unwrap();
@@ -216,55 +129,6 @@ fn a_conversation_that_is_named_again_is_read_from_where_it_was_left() {
     assert_eq!(told.iter().filter_map(cleared).collect::<Vec<_>>(), [2, 1]);
 }
 
-#[test]
-fn whoever_has_left_a_group_is_told_what_became_of_a_message() {
-    let mut world = World::with_default_cache();
-    world.run(group("a", &["b"])).unwrap();
-    let talk = ConversationId(1);
-    let said = |id: &str| Send {
-        from: AccountId(3),
-        to: Peer::Conversation(talk),
-        kind: MessageKind::Text,
-        body: Arc::from("x"),
-        origin: Dialect::Conv,
-        client_id: Some(Arc::from(id)),
-        attributes: None,
-    };
-    world.run(Command::Send(said("1"))).unwrap();
-    let leaving = Command::RemoveMembers {
-        group: talk,
-        members: vec![named("b")],
-    };
-    world.run(leaving).unwrap();
-    let Ok(Reply::Sent {
-        message, repeated, ..
-    }) = world.run(Command::Send(said("1")))
-    else {
-        panic!("refused")
-    };
-    assert!(repeated && message.position == Position(1));
-    let new = world.run(Command::Send(said("2")));
-    assert_eq!(new, Err(Refusal::NotAMember));
-    world.has_model = false;
-    let relayed = |id: &str| {
-        Box::new(Relay {
-            from: named("b"),
-            to: RelayTo::Conversation {
-                id: talk,
-                other: Some(Arc::from("somebody")),
-            },
-            kind: MessageKind::Text,
-            body: Arc::from("y"),
-            origin: Dialect::Conv,
-            client_id: Some(Arc::from(id)),
-        })
-    };
-    let again = world.run(Command::Relay(relayed("1")));
-    assert!(matches!(again, Ok(Reply::Sent { repeated: true, .. })));
-    let new = world.run(Command::Relay(relayed("2")));
-    assert_eq!(new, Err(Refusal::NotAMember));
-}
-
 /// Rows that a reader read before later commits never replace what these left, however small the memory is.
 #[test]
 fn late_rows_bring_nothing_old_back() {
@@ -282,11 +146,8 @@ fn late_rows_bring_nothing_old_back() {
             world.submit(2, send(2, talk(), body));
             let requests: Vec<LoadRequest> = std::mem::take(&mut world.requests);
             for request in requests {
-                let rows = Ok(world.rows(&request));
-                world.give(Loaded {
-                    id: request.id,
-                    rows,
-                });
+                let loaded = world.read(&request);
+                world.give(loaded);
             }
             world.commit(false);
         }
@@ -298,85 +159,6 @@ fn late_rows_bring_nothing_old_back() {
         assert_eq!(message.position.0, 4);
         world.check_queries();
     }
-}
-
-/// A disk may fail after it has stored: what was read before is void then, as all of memory is.
-#[test]
-fn rows_from_before_a_failure_are_read_again() {
-    let mut world = World::with_default_cache();
-    world.run(group("a", &["b"])).unwrap();
-    world.writer.state = State::bounded(STATE_CACHE_BYTES_MAX);
-    let talk = || Peer::Conversation(ConversationId(1));
-    world.submit(1, send(3, talk(), "late"));
-    let early = world.requests.pop().unwrap();
-    let rows = Ok(world.rows(&early));
-    world.submit(2, send(2, talk(), "stored, and said to have failed"));
-    world.serve();
-    world.faults.commit.store(true, Ordering::Relaxed);
-    world.faults.lands.store(true, Ordering::Relaxed);
-    let released = world.writer.commit();
-    assert_eq!(released.commit, Some(CommitNumber(2)));
-    assert!(matches!(
-        &released.replies[..],
-        [(_, Ok(Reply::Sent { .. }))]
-    ));
-    assert!(!released.told.is_empty());
-    assert_eq!(world.writer.commit_number(), CommitNumber(2));
-    world.faults.commit.store(false, Ordering::Relaxed);
-    world.give(Loaded { id: early.id, rows });
-    world.settle();
-    let released = world.writer.commit();
-    assert!(
-        matches!(&released.replies[..], [(_, Ok(Reply::Sent { message, .. }))] if message.position.0 == 2)
-    );
-    assert_eq!(released.commit, Some(CommitNumber(3)));
-}
-
-#[test]
-fn what_was_stored_after_all_is_told_when_the_store_opens_again() {
-    let mut world = World::with_default_cache();
-    world.run(group("a", &["b"])).unwrap();
-    world.submit(1, send(3, Peer::Conversation(ConversationId(1)), "late"));
-    world.settle();
-    world.faults.commit.store(true, Ordering::Relaxed);
-    world.faults.lands.store(true, Ordering::Relaxed);
-    world.faults.open.store(true, Ordering::Relaxed);
-    let released = world.writer.commit();
-    assert!(matches!(
-        &released.replies[..],
-        [(_, Err(Refusal::Failure))]
-    ));
-    assert!(released.commit.is_none() && released.told.is_empty());
-    world.faults.commit.store(false, Ordering::Relaxed);
-    world.faults.open.store(false, Ordering::Relaxed);
-    let released = world.writer.commit();
-    assert_eq!(released.commit, Some(CommitNumber(2)));
-    assert!(!released.told.is_empty());
-    assert!(world.writer.commit().commit.is_none());
-}
-
-#[test]
-fn rows_that_cannot_be_read_refuse_one_command_and_free_its_lane() {
-    let mut world = World::with_default_cache();
-    world.submit(1, profile("a"));
-    let behind = world.submit(1, profile("b"));
-    let request = world.requests.pop().unwrap();
-    world.give(Loaded {
-        id: request.id,
-        rows: Err(StoreError("no disk".to_owned())),
-    });
-    world.settle();
-    let released = world.writer.commit();
-    assert_eq!(released.failures.len(), 1);
-    assert!(
-        matches!(&released.replies[..], [(0, Err(Refusal::Failure)), (second, Ok(_))] if *second == behind)
-    );
-    // Handed over again, it is nobody's.
-    world.give(Loaded {
-        id: request.id,
-        rows: Ok(Vec::new()),
-    });
-    assert!(world.writer.commit().replies.is_empty());
 }
 
 #[test]
@@ -646,157 +428,4 @@ fn a_new_client_id_needs_no_reading() {
     world.submit(1, elsewhere);
     assert_eq!(world.writer.parked(), 1);
     world.settle();
-}
-
-#[test]
-fn a_group_is_deleted_with_whoever_joins_while_its_members_are_read() {
-    let mut world = World::with_default_cache();
-    world.has_model = false;
-    world.run(group("a", &["b"])).unwrap();
-    world.run(profile("c")).unwrap();
-    let id = ConversationId(1);
-    let delete = |by| Command::DeleteGroup { group: id, by };
-    let other = Some(AccountId(3));
-    assert_eq!(world.run(delete(other)), Err(Refusal::NotTheOwner));
-    world.submit(1, delete(Some(AccountId(2))));
-    let early = world.requests.remove(0);
-    let rows = Ok(world.rows(&early));
-    let join = || Command::AddMembers {
-        group: id,
-        members: vec![named("c")],
-    };
-    world.submit(2, join());
-    world.serve();
-    world.commit(false);
-    world.give(Loaded { id: early.id, rows });
-    world.settle();
-    let released = world.writer.commit();
-    assert!(matches!(&released.replies[..], [(_, Ok(Reply::Group(_)))]));
-    let left = released.told.iter().filter_map(|told| match &*told.event {
-        Event::Left { member, .. } => Some(member.account.0),
-        _ => None,
-    });
-    assert_eq!(left.collect::<Vec<_>>(), [2, 3, 4]);
-    let gone = Err(Refusal::NoSuchConversation);
-    let rename = Command::ChangeGroup {
-        group: id,
-        name: Some(Arc::from("h")),
-        removed: Vec::new(),
-        added: Vec::new(),
-    };
-    let alias = Command::SetAlias {
-        group: id,
-        who: named("a"),
-        alias: Arc::from("x"),
-    };
-    let remove = Command::RemoveMembers {
-        group: id,
-        members: vec![named("b")],
-    };
-    let leave = Command::Leave {
-        account: AccountId(3),
-        group: Peer::Group(id),
-    };
-    let relay = Command::Relay(Box::new(Relay {
-        from: named("a"),
-        to: RelayTo::Conversation { id, other: None },
-        kind: MessageKind::Text,
-        body: Arc::from("y"),
-        origin: Dialect::Conv,
-        client_id: None,
-    }));
-    let say = send(2, Peer::Group(id), "x");
-    for command in [
-        join(),
-        rename,
-        alias,
-        remove,
-        leave,
-        relay,
-        say,
-        delete(None),
-    ] {
-        assert_eq!(world.run(command.clone()), gone, "{command:?}");
-    }
-}
-
-#[test]
-fn an_empty_group_and_one_that_jim_clients_named_can_be_deleted() {
-    let mut world = World::with_default_cache();
-    world.has_model = false;
-    world.run(profile("a")).unwrap();
-    let join = Command::JoinNamed {
-        account: AccountId(2),
-        name: Arc::from("club"),
-    };
-    world.run(join.clone()).unwrap();
-    let leave = Command::Leave {
-        account: AccountId(2),
-        group: Peer::JimGroup(Arc::from("club")),
-    };
-    world.run(leave).unwrap();
-    let group = ConversationId(1);
-    world.run(Command::DeleteGroup { group, by: None }).unwrap();
-    let gone = Err(Refusal::NoSuchConversation);
-    assert_eq!(world.run(join), gone);
-    let say = send(2, Peer::JimGroup(Arc::from("club")), "x");
-    assert_eq!(world.run(say), gone);
-}
-
-#[test]
-fn a_group_that_has_given_all_slots_takes_only_former_members() {
-    let mut world = World::with_default_cache();
-    world.has_model = false;
-    world.run(group("a", &["b"])).unwrap();
-    let id = ConversationId(1);
-    let mut conversation = world.writer.state.conversation(id).unwrap().unwrap();
-    let ConversationKind::Group(about) = &mut conversation.kind else {
-        panic!("a group")
-    };
-    Arc::make_mut(about).next_slot = Slot((1 << SLOT_BITS) - 1);
-    let commit = world.writer.commit_number();
-    let changed = [Effect::Conversation(conversation)];
-    world.writer.state.apply(&changed, commit);
-    let add = |name: &str| Command::AddMembers {
-        group: id,
-        members: vec![named(name)],
-    };
-    assert_eq!(world.run(add("c")), Ok(Reply::Group(id)));
-    assert_eq!(world.run(add("d")), Err(Refusal::GroupFull));
-    let leaving = Command::RemoveMembers {
-        group: id,
-        members: vec![named("b")],
-    };
-    world.run(leaving).unwrap();
-    assert_eq!(world.run(add("d")), Err(Refusal::GroupFull));
-    assert_eq!(world.run(add("b")), Ok(Reply::Group(id)));
-}
-
-#[test]
-fn a_group_is_shown_by_its_own_name_to_whoever_joins_by_its_first() {
-    let mut world = World::with_default_cache();
-    world.has_model = false;
-    for name in ["a", "club", "c"] {
-        world.run(profile(name)).unwrap();
-    }
-    let join = |account| Command::JoinNamed {
-        account: AccountId(account),
-        name: Arc::from("club"),
-    };
-    world.run(join(2)).unwrap();
-    let rename = Command::ChangeGroup {
-        group: ConversationId(1),
-        name: Some(Arc::from("x")),
-        removed: Vec::new(),
-        added: Vec::new(),
-    };
-    world.run(rename).unwrap();
-    world.submit(0, join(4));
-    world.settle();
-    let told = world.writer.commit().told;
-    let taken = told.iter().find_map(|told| match &*told.event {
-        Event::Joined { name_taken, .. } => Some(*name_taken),
-        _ => None,
-    });
-    assert_eq!(taken, Some(false));
 }

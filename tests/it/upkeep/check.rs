@@ -34,7 +34,7 @@ fn what_is_wrong_is_printed_one_fault_a_line() {
         assert_eq!(rows.expect("the statement runs"), 1, "{statement}");
     };
     sql("UPDATE message SET position = 1000 WHERE position = 200");
-    sql("UPDATE member SET sent = sent + 1 WHERE sent > 0");
+    sql("UPDATE message SET sender = 3 WHERE position = 100");
     let exit = run("check", server.data(), &[]);
     assert_eq!(exit.status.code(), Some(1), "{exit:?}");
     assert!(exit.stdout.len() >= 2, "{exit:?}");

@@ -1,6 +1,7 @@
 //! Every message accounted for, one ledger a sender: what was sent, answered and delivered, and what was lost, doubled or out of order.
 
 use std::collections::{HashSet, VecDeque};
+use std::iter::Sum;
 
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +45,14 @@ impl Delivery {
         self.duplicated += other.duplicated;
         self.reordered += other.reordered;
         self.foreign += other.foreign;
+    }
+}
+
+impl Sum for Delivery {
+    fn sum<I: Iterator<Item = Delivery>>(parts: I) -> Delivery {
+        let mut sum = Delivery::default();
+        parts.for_each(|part| sum.add(&part));
+        sum
     }
 }
 

@@ -1,5 +1,6 @@
 //! Runs as a picture: the percentile curve of their latencies above, throughput over time below.
 
+use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 
 use crate::report::Report;
@@ -157,23 +158,7 @@ fn paint(
         .y_desc("latency")
         .label_style((FONT, 14).into_font().color(&INK))
         .draw()?;
-    for (index, line) in curves.iter().enumerate() {
-        let colour = COLOURS[index % COLOURS.len()];
-        chart
-            .draw_series(LineSeries::new(
-                line.points.iter().copied(),
-                colour.stroke_width(2),
-            ))?
-            .label(&line.label)
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 22, y)], colour.stroke_width(3)));
-    }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::UpperLeft)
-        .background_style(WHITE.mix(0.85))
-        .border_style(GRID)
-        .label_font((FONT, 14).into_font().color(&INK))
-        .draw()?;
+    put_lines(&mut chart, curves, SeriesLabelPosition::UpperLeft)?;
     let Some(area) = areas.get(1) else {
         return Ok(areas[0].present()?);
     };
@@ -195,7 +180,17 @@ fn paint(
         .y_desc("a second")
         .label_style((FONT, 14).into_font().color(&INK))
         .draw()?;
-    for (index, line) in throughput.iter().enumerate() {
+    put_lines(&mut chart, throughput, SeriesLabelPosition::LowerRight)?;
+    Ok(area.present()?)
+}
+
+/// Puts lines on a chart whose axes stand, and what they are called into a corner.
+fn put_lines<'a, Backend: DrawingBackend + 'a, Y: Ranged<ValueType = f64>>(
+    chart: &mut ChartContext<'a, Backend, Cartesian2d<RangedCoordf64, Y>>,
+    lines: &[Line],
+    corner: SeriesLabelPosition,
+) -> Result<(), DrawingAreaErrorKind<Backend::ErrorType>> {
+    for (index, line) in lines.iter().enumerate() {
         let colour = COLOURS[index % COLOURS.len()];
         chart
             .draw_series(LineSeries::new(
@@ -207,12 +202,11 @@ fn paint(
     }
     chart
         .configure_series_labels()
-        .position(SeriesLabelPosition::LowerRight)
+        .position(corner)
         .background_style(WHITE.mix(0.85))
         .border_style(GRID)
         .label_font((FONT, 14).into_font().color(&INK))
-        .draw()?;
-    Ok(area.present()?)
+        .draw()
 }
 
 /// A number with its thousands apart.

@@ -14,6 +14,7 @@ use imd::domain::command::Refusal;
 use imd::domain::conversation::Conversation;
 use imd::domain::ids::ConversationId;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value;
 
 use crate::history::{Broken, History, Kept, hold, numbers_in};
 use crate::source::Source;
@@ -327,6 +328,17 @@ impl Client {
                 format!("message {number} is refused and stored: {said:?}")
             }),
         }
+    }
+
+    /// A number of unread messages that was asked for when commit `since` was published.
+    fn check_unread(&self, since: u64, told: &Value, context: &Context<'_>) -> Kept {
+        let name = &self.name;
+        let (Some(total), Some(account)) = (told.as_u64(), context.history.account(name)) else {
+            return Err(Broken(format!("{name} is given no count: {told}")));
+        };
+        hold(context.history.had_unread(account, since, total), || {
+            format!("{name} was told of {total} unread since {since}")
+        })
     }
 
     /// A message to send: a new one, or one of before once more.

@@ -90,6 +90,11 @@ pub fn numbers_in(bytes: &[u8]) -> Vec<u64> {
     found
 }
 
+/// The number in the text of `message`, unless it was taken back.
+pub fn number_of(message: &Message) -> Option<u64> {
+    numbers_in(message.body.as_bytes()).first().copied()
+}
+
 impl History {
     /// The account of that name.
     pub fn account(&self, name: &str) -> Option<AccountId> {
@@ -289,7 +294,7 @@ impl History {
             }
         }
         for reader in readers {
-            let total = self.unread_numbers(reader).len() as u64;
+            let total = self.count_unread(reader);
             let line = self.unread.entry(reader).or_default();
             if line.last().is_none_or(|(_, last)| *last != total) {
                 line.push((self.commit, total));
@@ -308,24 +313,16 @@ impl History {
         })
     }
 
-    /// What an account has not read.
-    pub fn unread_numbers(&self, account: AccountId) -> BTreeSet<u64> {
-        let mut found = BTreeSet::new();
-        for (talk, member) in self.active(account) {
-            if talk.is_of_events() {
-                continue;
-            }
-            let from = member.read.max(member.joined_after).0 as usize;
-            let others = talk.messages[from.min(talk.messages.len())..]
-                .iter()
-                .filter(|message| message.sender != account);
-            found.extend(others.map(|message| message.id.0));
-        }
-        found
+    fn count_unread(&self, account: AccountId) -> u64 {
+        let talks = self.active(account);
+        talks
+            .filter(|(talk, _)| !talk.is_of_events())
+            .map(|(talk, member)| talk.unread_of(member))
+            .sum()
     }
 
     /// What an account's clients have not acknowledged, in the order in which it was stored.
-    pub fn undelivered(&self, account: AccountId) -> Vec<u64> {
+    pub fn undelivered(&self, account: AccountId) -> Vec<&Message> {
         let mut found = Vec::new();
         for (talk, member) in self.active(account) {
             for message in &talk.messages {
@@ -335,11 +332,11 @@ impl History {
                     && position > member.joined_after.0
                     && (position > member.acknowledged.0 || is_hole)
                 {
-                    found.push(message.id.0);
+                    found.push(&**message);
                 }
             }
         }
-        found.sort_unstable();
+        found.sort_unstable_by_key(|message| message.id);
         found
     }
 
@@ -396,14 +393,6 @@ impl History {
             .copied()
             .filter(is_pushed)
             .collect()
-    }
-
-    /// The number in the text of the message with this id, unless it was taken back.
-    pub fn number_of(&self, id: u64) -> Option<u64> {
-        let talks = self.talks.values();
-        let mut all = talks.flat_map(|talk| &talk.messages);
-        let message = all.find(|message| message.id.0 == id)?;
-        numbers_in(message.body.as_bytes()).first().copied()
     }
 }
 

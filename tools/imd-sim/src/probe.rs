@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::clients::{Client, Context, Kind, NAMES, USERS, user_name};
-use crate::history::{Broken, Kept, hold, numbers_in};
+use crate::clients::{Client, Kind, NAMES, USERS, user_name};
+use crate::history::{Broken, Kept, hold, number_of, numbers_in};
 use crate::wire::Link;
 use crate::world::World;
 
@@ -28,16 +28,6 @@ impl World<'_> {
             self.check_app(&name)?;
         }
         self.check_repeats()
-    }
-
-    fn context(&mut self) -> (&mut Vec<Client>, Context<'_>) {
-        let context = Context {
-            source: &mut self.source,
-            history: &self.history,
-            said: &mut self.said,
-            published: self.server.published(),
-        };
-        (&mut self.clients, context)
     }
 
     /// Every socket has been pushed what was stored since it is certainly there.
@@ -142,11 +132,8 @@ impl World<'_> {
         })?;
         let rows = self.post("/im/message/offline", &json!({"userId": user}))?;
         let told = numbers_in(rows.to_string().as_bytes());
-        let waiting = self.history.undelivered(account);
-        let waiting: Vec<u64> = waiting
-            .iter()
-            .filter_map(|id| self.history.number_of(*id))
-            .collect();
+        let waiting = self.history.undelivered(account).into_iter();
+        let waiting: Vec<u64> = waiting.filter_map(number_of).collect();
         hold(told == waiting, || {
             format!("{waiting:?} wait for {name} and chat says {told:?}")
         })
@@ -158,11 +145,8 @@ impl World<'_> {
         let mut waiting = Vec::new();
         for client in &mut self.clients {
             let account = self.history.account(&client.name);
-            let ids = account.map(|account| self.history.undelivered(account));
-            let numbers = ids
-                .into_iter()
-                .flatten()
-                .filter_map(|id| self.history.number_of(id));
+            let messages = account.map(|account| self.history.undelivered(account));
+            let numbers = messages.into_iter().flatten().filter_map(number_of);
             waiting.push(numbers.collect::<BTreeSet<u64>>());
             client.repeated.clear();
         }

@@ -209,19 +209,13 @@ impl Server {
     /// When the store cannot be read.
     pub fn read(&mut self, fails: bool) -> Result<bool, Broken> {
         if let Ok(request) = self.loads.try_recv() {
-            let rows = match fails {
-                true => Err(StoreError("unreadable".to_owned())),
-                false => {
-                    let mut rows = Ok(Vec::new());
-                    let read = self.reader.snapshot(&mut |snapshot| {
-                        rows = load::load(snapshot, &request.keys);
-                        Ok(())
-                    });
-                    read.and(rows)
-                }
-            };
-            let id = request.id;
-            self.loaded.push(Loaded { id, rows });
+            self.loaded.push(match fails {
+                true => Loaded {
+                    id: request.id,
+                    rows: Err(StoreError("unreadable".to_owned())),
+                },
+                false => load::fetch(&mut *self.reader, &request),
+            });
             return Ok(true);
         }
         let question = match (self.short.try_recv(), self.heavy.is_empty()) {
@@ -232,20 +226,14 @@ impl Server {
                 other => return Err(Broken(format!("not a question: {other:?}"))),
             },
         };
-        let mut answered = Err(StoreError("unreadable".to_owned()));
-        if !fails {
-            let read = self.reader.snapshot(&mut |snapshot| {
-                answered = query::answer(snapshot, &question.query);
-                Ok(())
-            });
-            read.map_err(|error| Broken(format!("reading: {error}")))?;
-            if let Err(error) = &answered {
-                return Err(Broken(format!("reading: {error}")));
-            }
-        }
+        let result = match fails {
+            true => Err(Refusal::Failure),
+            false => Ok(query::ask(&mut *self.reader, &question.query)
+                .map_err(|error| Broken(format!("reading: {error}")))?),
+        };
         let entry = Entry::Read {
             purpose: question.purpose,
-            result: answered.map_err(|_| Refusal::Failure),
+            result,
         };
         self.answers.push((question.shard, entry));
         Ok(true)

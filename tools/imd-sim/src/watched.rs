@@ -59,6 +59,15 @@ impl Watch {
         })))
     }
 
+    /// `store`, which outlives the server that is to run on it, under this watch.
+    pub fn over(&self, store: &Arc<Mutex<Box<dyn Store>>>) -> Box<dyn Store> {
+        Box::new(Watched {
+            inner: Arc::clone(store),
+            watch: self.clone(),
+            is_open: false,
+        })
+    }
+
     /// Whether there was a kill.
     pub fn has_remains(&self) -> bool {
         self.0.lock().remains.is_some()
@@ -98,13 +107,11 @@ impl Watch {
 }
 
 /// A store under watch.
-pub struct Watched {
-    /// The store, which outlives the servers that run on it.
-    pub inner: Arc<Mutex<Box<dyn Store>>>,
-    /// The watch.
-    pub watch: Watch,
+struct Watched {
+    inner: Arc<Mutex<Box<dyn Store>>>,
+    watch: Watch,
     /// Whether it has been opened: the first time is not a fault's.
-    pub is_open: bool,
+    is_open: bool,
 }
 
 impl Store for Watched {

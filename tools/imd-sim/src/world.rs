@@ -13,7 +13,7 @@ use crate::disk::{Disk, newest};
 use crate::history::{Broken, History, Kept, hold};
 use crate::server::{Rig, Server, Virtual};
 use crate::source::Source;
-use crate::watched::{Fault, Remains, Watch, Watched};
+use crate::watched::{Fault, Remains, Watch};
 use crate::wire::Link;
 
 /// Bytes on their way to a client that takes them.
@@ -135,12 +135,7 @@ impl<'a> World<'a> {
         let watch = Watch::new(disk);
         let store = Arc::new(Mutex::new(store));
         let shards = 1 + source.below(3);
-        let watched = Watched {
-            inner: Arc::clone(&store),
-            watch: watch.clone(),
-            is_open: false,
-        };
-        let server = Server::start(rig, Box::new(watched), Arc::clone(&clock), shards, 1)?;
+        let server = Server::start(rig, watch.over(&store), Arc::clone(&clock), shards, 1)?;
         let mut clients = Vec::new();
         for name in NAMES {
             for kind in [Kind::Buyer, Kind::Conv, Kind::Jim] {
@@ -310,14 +305,10 @@ impl<'a> World<'a> {
         }
         self.watch.heal();
         self.revive()?;
-        let watched = Watched {
-            inner: Arc::clone(&self.store),
-            watch: self.watch.clone(),
-            is_open: false,
-        };
+        let store = self.watch.over(&self.store);
         self.starts += 1;
         let clock = Arc::clone(&self.clock);
-        self.server = Server::start(self.rig, Box::new(watched), clock, self.shards, self.starts)?;
+        self.server = Server::start(self.rig, store, clock, self.shards, self.starts)?;
         self.look()
     }
 
@@ -365,15 +356,9 @@ impl<'a> World<'a> {
                 self.clients[at].connect(link);
             }
         }
-        let published = self.server.published();
         let before = self.unsent(at);
-        let mut context = Context {
-            source: &mut self.source,
-            history: &self.history,
-            said: &mut self.said,
-            published,
-        };
-        self.clients[at].act(&mut context);
+        let (clients, mut context) = self.context();
+        clients[at].act(&mut context);
         if self.told != Trace::None {
             let sent = self.clients[at].link.as_ref().map(|link| {
                 let sent: Vec<u8> = link.unsent.iter().skip(before).copied().collect();
@@ -382,6 +367,17 @@ impl<'a> World<'a> {
             let (kind, name) = (self.clients[at].kind, self.clients[at].name.clone());
             self.note(|| format!("client {at} ({kind:?} {name}) sends {sent:?}"));
         }
+    }
+
+    /// The clients, and what they look at.
+    pub(crate) fn context(&mut self) -> (&mut Vec<Client>, Context<'_>) {
+        let context = Context {
+            source: &mut self.source,
+            history: &self.history,
+            said: &mut self.said,
+            published: self.server.published(),
+        };
+        (&mut self.clients, context)
     }
 
     fn unsent(&self, at: usize) -> usize {
@@ -425,13 +421,8 @@ impl<'a> World<'a> {
             let text = String::from_utf8_lossy(&received.bytes).into_owned();
             self.note(|| format!("client {at} receives {text:?}, over: {}", received.is_over));
         }
-        let mut context = Context {
-            source: &mut self.source,
-            history: &self.history,
-            said: &mut self.said,
-            published: self.server.published(),
-        };
-        self.clients[at].receive(&received.bytes, &mut context)?;
+        let (clients, mut context) = self.context();
+        clients[at].receive(&received.bytes, &mut context)?;
         if received.is_over {
             if let Some(link) = &self.clients[at].link {
                 link.finish();

@@ -18,7 +18,7 @@ use crate::proto::http::request::{Decoder, Event as Decoded, Limits};
 use crate::runtime::sessions::Sessions;
 use crate::store::memory::MemoryStore;
 use crate::store::sqlite::{Durability, SqliteStore};
-use crate::store::writer::{Loaded, Submitted, Writer};
+use crate::store::writer::{Submitted, Writer};
 use crate::store::{Reader, Store, load, query};
 
 /// When everything happens, in milliseconds.
@@ -248,13 +248,9 @@ impl Host {
     }
 
     pub fn query(&mut self, asked: &Query) -> Answer {
-        let mut answer = None;
-        let read = self.reader.snapshot(&mut |snapshot| {
-            answer = Some(query::answer(snapshot, asked)?.answer);
-            Ok(())
-        });
-        read.expect("a snapshot");
-        answer.expect("an answer")
+        query::ask(&mut *self.reader, asked)
+            .expect("an answer")
+            .answer
     }
 
     pub fn submit(&mut self, command: Command) -> Result<Reply, Refusal> {
@@ -266,13 +262,8 @@ impl Host {
         self.now.0 += 1;
         self.writer.handle_submitted(submitted, self.now);
         while let Some(request) = self.writer.poll_load() {
-            let mut rows = Ok(Vec::new());
-            let read = self.reader.snapshot(&mut |snapshot| {
-                rows = load::load(snapshot, &request.keys);
-                Ok(())
-            });
-            let (id, rows) = (request.id, read.and(rows));
-            self.writer.handle_loaded(Loaded { id, rows }, self.now);
+            let loaded = load::fetch(&mut *self.reader, &request);
+            self.writer.handle_loaded(loaded, self.now);
         }
         let mut released = self.writer.commit();
         assert!(released.failures.is_empty(), "{:?}", released.failures);
@@ -352,17 +343,7 @@ impl Host {
     /// A new socket that has not said who it is.
     pub fn open(&mut self) -> usize {
         let mut sent = Sent::default();
-        let (mut chat, step) = Chat::open(
-            None,
-            &mut SocketContext {
-                desk: &mut self.desk,
-                settings: &self.settings,
-                now: self.now,
-                presence: &self.sessions,
-                random: &mut |bytes| bytes.fill(9),
-                frames: &mut sent,
-            },
-        );
+        let (mut chat, step) = self.with_context(&mut sent, |_, context| Chat::open(None, context));
         assert!(matches!(step, SocketStep::Done) && sent.frames.is_empty());
         chat.deadline_ms(self.now_ms);
         self.sockets.push(Socket {
@@ -380,21 +361,31 @@ impl Host {
         handle: impl FnOnce(&mut Chat, &mut SocketContext<'_>) -> T,
     ) -> T {
         let mut sent = Sent::default();
+        let result = self.with_context(&mut sent, |sockets, context| {
+            handle(&mut sockets[place].chat, context)
+        });
         let socket = &mut self.sockets[place];
-        let result = handle(
-            &mut socket.chat,
+        socket.received.append(&mut sent.frames);
+        socket.closed = socket.closed.or(sent.close);
+        result
+    }
+
+    fn with_context<T>(
+        &mut self,
+        sent: &mut Sent,
+        handle: impl FnOnce(&mut [Socket], &mut SocketContext<'_>) -> T,
+    ) -> T {
+        handle(
+            &mut self.sockets,
             &mut SocketContext {
                 desk: &mut self.desk,
                 settings: &self.settings,
                 now: self.now,
                 presence: &self.sessions,
                 random: &mut |bytes| bytes.fill(9),
-                frames: &mut sent,
+                frames: sent,
             },
-        );
-        socket.received.append(&mut sent.frames);
-        socket.closed = socket.closed.or(sent.close);
-        result
+        )
     }
 
     /// The client sends a frame.

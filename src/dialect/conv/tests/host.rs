@@ -1,10 +1,13 @@
 //! A server in one piece and one thread: the writer over a store, and its reader.
 
+use std::sync::Arc;
+
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::dialect::{AppKey, Ask, CallResult, Context, Outcome, Settings, Step, route};
+use crate::domain::account::Account;
 use crate::domain::command::{Command, Refusal, Reply, Who};
 use crate::domain::decide::Policy;
 use crate::domain::desk::{Desk, SessionMemo};
@@ -16,8 +19,8 @@ use crate::proto::http::request::{Decoder, Event as Decoded, Limits};
 use crate::proto::http::target::decode_path;
 use crate::store::memory::MemoryStore;
 use crate::store::sqlite::{Durability, SqliteStore};
-use crate::store::writer::{Loaded, Submitted, Writer};
-use crate::store::{Reader, Store, load, query};
+use crate::store::writer::{Submitted, Writer};
+use crate::store::{Reader, Store, load, query, read};
 
 /// When everything happens, in milliseconds.
 pub const NOW: i64 = 1_577_336_309_973;
@@ -225,13 +228,9 @@ impl Host {
     }
 
     pub fn query(&mut self, asked: &Query) -> Answer {
-        let mut answer = None;
-        let read = self.reader.snapshot(&mut |snapshot| {
-            answer = Some(query::answer(snapshot, asked)?.answer);
-            Ok(())
-        });
-        read.expect("a snapshot");
-        answer.expect("an answer")
+        query::ask(&mut *self.reader, asked)
+            .expect("an answer")
+            .answer
     }
 
     pub fn submit(&mut self, command: Command) -> Result<Reply, Refusal> {
@@ -242,13 +241,8 @@ impl Host {
         };
         self.writer.handle_submitted(submitted, self.now);
         while let Some(request) = self.writer.poll_load() {
-            let mut rows = Ok(Vec::new());
-            let read = self.reader.snapshot(&mut |snapshot| {
-                rows = load::load(snapshot, &request.keys);
-                Ok(())
-            });
-            let (id, rows) = (request.id, read.and(rows));
-            self.writer.handle_loaded(Loaded { id, rows }, self.now);
+            let loaded = load::fetch(&mut *self.reader, &request);
+            self.writer.handle_loaded(loaded, self.now);
         }
         let mut released = self.writer.commit();
         assert!(released.failures.is_empty(), "{:?}", released.failures);
@@ -287,24 +281,16 @@ impl Host {
 
     /// The number of the account of that name, which exists.
     pub fn account(&mut self, name: &str) -> AccountId {
-        let mut found = None;
-        let read = self.reader.snapshot(&mut |snapshot| {
-            found = snapshot.account_named(name)?;
-            Ok(())
-        });
-        read.expect("a snapshot");
-        found.expect("an account").id
+        self.account_named(name).expect("an account").id
     }
 
     /// Whether there is an account of that name.
     pub fn knows(&mut self, name: &str) -> bool {
-        let mut found = false;
-        let read = self.reader.snapshot(&mut |snapshot| {
-            found = snapshot.account_named(name)?.is_some();
-            Ok(())
-        });
-        read.expect("a snapshot");
-        found
+        self.account_named(name).is_some()
+    }
+
+    fn account_named(&mut self, name: &str) -> Option<Arc<Account>> {
+        read(&mut *self.reader, |snapshot| snapshot.account_named(name)).expect("a snapshot")
     }
 
     /// Ends memberships, which no call of this dialect does.

@@ -21,7 +21,7 @@ use crate::domain::view::View;
 use crate::limits::MESSAGE_BODY_BYTES_MAX;
 use crate::proto::http::request::{Decoder, Event as Decoded, Limits};
 use crate::store::memory::MemoryStore;
-use crate::store::writer::{Loaded, Submitted, Writer};
+use crate::store::writer::{Submitted, Writer};
 use crate::store::{Reader, Store, load, query};
 
 /// 2019-09-13 21:11:31 UTC, as in the contract.
@@ -321,13 +321,9 @@ impl Host {
     }
 
     pub fn query(&mut self, asked: &Query) -> Answer {
-        let mut answer = None;
-        let read = self.reader.snapshot(&mut |snapshot| {
-            answer = Some(query::answer(snapshot, asked)?.answer);
-            Ok(())
-        });
-        read.expect("a snapshot");
-        answer.expect("an answer")
+        query::ask(&mut *self.reader, asked)
+            .expect("an answer")
+            .answer
     }
 
     /// Does a command of any dialect and tells the sockets.
@@ -348,14 +344,8 @@ impl Host {
                 self.now,
             );
             while let Some(request) = self.writer.poll_load() {
-                let mut rows = Ok(Vec::new());
-                let read = self.reader.snapshot(&mut |snapshot| {
-                    rows = load::load(snapshot, &request.keys);
-                    Ok(())
-                });
-                read.expect("a snapshot");
-                let id = request.id;
-                self.writer.handle_loaded(Loaded { id, rows }, self.now);
+                let loaded = load::fetch(&mut *self.reader, &request);
+                self.writer.handle_loaded(loaded, self.now);
             }
         }
         let released = self.writer.commit();

@@ -1,5 +1,7 @@
 //! Accounts, conversations, members and the log.
 
+use std::collections::{HashMap, HashSet};
+
 use rusqlite::{Connection, Row, params};
 
 use super::{Known, Own, Place, Report, Walk};
@@ -8,9 +10,10 @@ use crate::domain::member::Member;
 use crate::domain::message::Dialect;
 use crate::limits::{CLIENT_ID_TTL_MS, HOLES_MAX};
 use crate::store::Result;
+use crate::store::sqlite::heads;
 use crate::store::sqlite::int;
 use crate::store::sqlite::journal::take_member;
-use crate::store::sqlite::read;
+use crate::store::sqlite::members::{self, Rows};
 use crate::store::sqlite::varint::Bytes;
 
 fn number(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
@@ -24,9 +27,8 @@ pub(super) fn load(connection: &Connection, walk: &mut Walk, report: &mut Report
         walk.accounts.insert(id?);
     }
     report.accounts = walk.accounts.len() as u64;
-    let mut conversations = connection.prepare(
-        "SELECT id, low, high, member_count, head_position, head_id, head_at FROM conversation",
-    )?;
+    let mut conversations =
+        connection.prepare("SELECT id, low, high, member_count FROM conversation")?;
     let mut rows = conversations.query([])?;
     while let Some(row) = rows.next()? {
         let id = number(row, 0)?;
@@ -37,11 +39,6 @@ pub(super) fn load(connection: &Connection, walk: &mut Walk, report: &mut Report
         let known = Known {
             pair,
             member_count: row.get::<_, Option<u32>>(3)?.map_or(0, u64::from),
-            head: Place {
-                position: number(row, 4)?,
-                message: number(row, 5)?,
-                at: row.get(6)?,
-            },
             ..Known::default()
         };
         for account in pair.into_iter().flat_map(|(low, high)| [low, high]) {
@@ -52,12 +49,27 @@ pub(super) fn load(connection: &Connection, walk: &mut Walk, report: &mut Report
         walk.conversations.insert(id, known);
     }
     report.conversations = walk.conversations.len() as u64;
-    load_members(connection, walk, report)
+    let read = heads::all(connection, |id, head| {
+        let Some(known) = walk.conversations.get_mut(&id.0) else {
+            report.fault(format!("conversation {id} has a head and no row"));
+            return;
+        };
+        known.head = Place {
+            position: head.position.0,
+            message: head.message.0,
+            at: head.at.0,
+        };
+    });
+    if let Err(error) = read {
+        report.fault(format!("heads cannot be read: {error}"));
+    }
+    load_members(connection, walk, report)?;
+    check_groups(connection, walk, report)
 }
 
 /// Rows of the file, and over them what the journal says since the fold mark.
 fn load_members(connection: &Connection, walk: &mut Walk, report: &mut Report) -> Result<()> {
-    let mut active = std::collections::HashMap::new();
+    let mut active = HashMap::new();
     let mut take = |member: Member, walk: &mut Walk, report: &mut Report| {
         check_member(&member, report);
         let key = (member.conversation.0, member.account.0);
@@ -70,10 +82,32 @@ fn load_members(connection: &Connection, walk: &mut Walk, report: &mut Report) -
         };
         walk.members.insert(key, own);
     };
-    let mut members = connection.prepare(read::ALL_MEMBERS)?;
-    for member in members.query_map([], read::member)? {
-        take(member?, walk, report);
-    }
+    let mut last = None;
+    members::pages(connection, |first, data| {
+        report.hold(last.is_none_or(|last| last < first), || {
+            format!(
+                "a page of members begins with {first:?} and the one before it ends with {last:?}"
+            )
+        });
+        for row in Rows::new(data) {
+            let member = row.and_then(|(key, row)| {
+                report.hold(key >= first && last.is_none_or(|last| last < key), || {
+                    format!("the member's row of {key:?} is out of order")
+                });
+                last = Some(key);
+                members::unpack(key, row)
+            });
+            match member {
+                Ok(member) => {
+                    walk.packed
+                        .insert((member.conversation.0, member.account.0));
+                    take(member, walk, report);
+                }
+                Err(error) => report.fault(format!("a page of members cannot be read on: {error}")),
+            }
+        }
+        Ok(())
+    })?;
     let mut journal = connection.prepare(
         "SELECT commit_number, last_message, members FROM journal ORDER BY commit_number",
     )?;
@@ -109,6 +143,29 @@ fn load_members(connection: &Connection, walk: &mut Walk, report: &mut Report) -
         if let Some(known) = known.filter(|_| is_active) {
             known.active += 1;
         }
+    }
+    Ok(())
+}
+
+/// The rows of a group's members are found by its table, which has no others.
+fn check_groups(connection: &Connection, walk: &Walk, report: &mut Report) -> Result<()> {
+    let mut named = HashSet::new();
+    let mut groups = connection.prepare("SELECT conversation, account FROM group_member")?;
+    for key in groups.query_map([], |row| Ok((number(row, 0)?, number(row, 1)?)))? {
+        let key = key?;
+        report.hold(walk.packed.contains(&key), || {
+            let (group, account) = key;
+            format!("group {group} names member {account}, who has no row")
+        });
+        named.insert(key);
+    }
+    for key in &walk.packed {
+        let known = walk.conversations.get(&key.0);
+        let is_group = known.is_some_and(|known| known.pair.is_none());
+        report.hold(!is_group || named.contains(key), || {
+            let (group, account) = key;
+            format!("group {group} does not name its member {account}")
+        });
     }
     Ok(())
 }

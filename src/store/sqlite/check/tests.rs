@@ -9,12 +9,15 @@ use super::*;
 use crate::domain::account::{Account, Profile};
 use crate::domain::command::Effect;
 use crate::domain::conversation::{Conversation, ConversationKind, Head, Pair};
+use crate::domain::holes::Holes;
 use crate::domain::ids::{
     AccountId, CommitNumber, ConversationId, MessageId, Position, Slot, TimeMs,
 };
 use crate::domain::member::Member;
 use crate::domain::message::{Dialect, Message, MessageKind};
 use crate::store::Store;
+use crate::store::sqlite::journal::put_row;
+use crate::store::sqlite::members::{self, PageChange, Rows};
 use crate::store::sqlite::{Durability, SqliteStore};
 
 /// A store with 40 messages of two accounts, folded in part, whose process ended suddenly.
@@ -122,11 +125,11 @@ fn damage_is_named() {
             "keys that are not those",
         ),
         (
-            "UPDATE conversation SET head_position = 3",
+            "UPDATE head_page SET data = CAST(zeroblob(24) || x'0300000000000000' || substr(data, 33) AS BLOB)",
             "has its head at position 3",
         ),
         (
-            "UPDATE conversation SET head_at = 77",
+            "UPDATE head_page SET data = CAST(substr(data, 1, 40) || x'4d00000000000000' || substr(data, 49) AS BLOB)",
             "has its head at position",
         ),
         (
@@ -164,16 +167,32 @@ fn damage_is_named() {
             "cover the same messages",
         ),
         (
-            "UPDATE member SET read = 1, sent_read = 0 WHERE account = 2; DELETE FROM journal",
-            "has read up to 1 and acknowledged up to 0",
-        ),
-        (
-            "DELETE FROM member; DELETE FROM journal",
+            "UPDATE member_page SET data = x''; DELETE FROM journal",
             "lacks the row of one of its two members",
         ),
         (
-            "UPDATE member SET acknowledged = 9, holes = zeroblob(16); DELETE FROM journal",
-            "holes that are out of order or out of bounds",
+            "UPDATE member_page SET data = substr(data, 1, length(data) - 1)",
+            "a page of members cannot be read on",
+        ),
+        (
+            "UPDATE member_page_key SET account = 3",
+            "the member's row of (2, 1) is out of order",
+        ),
+        (
+            "INSERT INTO group_member VALUES (1, 7)",
+            "group 1 names member 7, who has no row",
+        ),
+        (
+            "UPDATE conversation SET low = NULL, high = NULL, owner = 2",
+            "group 1 does not name its member 2",
+        ),
+        (
+            "UPDATE head_page SET data = CAST(substr(data, 25) || zeroblob(24) AS BLOB)",
+            "conversation 0 has a head and no row",
+        ),
+        (
+            "UPDATE head_page SET data = substr(data, 25)",
+            "heads cannot be read",
         ),
     ] {
         let dir = store();
@@ -181,6 +200,58 @@ fn damage_is_named() {
         assert!(
             faults.iter().any(|named| named.contains(fault)),
             "{sql}: {faults:?}"
+        );
+    }
+}
+
+/// The faults of a store without a journal after `edit` of all members' rows that are folded.
+fn faults_after_edit(dir: &Path, edit: fn(&mut Member)) -> Vec<String> {
+    let connection = Connection::open(dir.join(FILE_NAME)).unwrap();
+    let mut edited = Vec::new();
+    let read = members::pages(&connection, |_, data| {
+        for row in Rows::new(data) {
+            let (key, row) = row?;
+            let mut member = members::unpack(key, row)?;
+            edit(&mut member);
+            edited.push(member);
+        }
+        Ok(())
+    });
+    read.unwrap();
+    let mut change = PageChange::default();
+    change.begin(&connection, (0, 0)).unwrap();
+    for member in &edited {
+        let mut row = Vec::new();
+        put_row(&mut row, member);
+        change.put((member.account.0, member.conversation.0), &row);
+    }
+    change.store(&connection).unwrap();
+    drop(connection);
+    faults_after(dir, "DELETE FROM journal")
+}
+
+#[test]
+fn each_kind_of_damage_to_members_is_named() {
+    type Edit = fn(&mut Member);
+    let cases: [(Edit, &str); 3] = [
+        (
+            |member| (member.read, member.sent_read) = (Position(1), 0),
+            "has read up to 1 and acknowledged up to 0",
+        ),
+        (
+            |member| {
+                member.acknowledged = Position(9);
+                member.holes = Holes::new(vec![(4, 12)]);
+            },
+            "holes that are out of order or out of bounds",
+        ),
+        (|member| member.sent += 1, "own messages and"),
+    ];
+    for (edit, fault) in cases {
+        let faults = faults_after_edit(store().path(), edit);
+        assert!(
+            faults.iter().any(|named| named.contains(fault)),
+            "{fault}: {faults:?}"
         );
     }
 }

@@ -6,9 +6,7 @@ use rusqlite::Row;
 
 use crate::domain::account::{Account, Profile, ServiceRole};
 use crate::domain::conversation::{Conversation, ConversationKind, Group, Head, Pair};
-use crate::domain::holes::Holes;
 use crate::domain::ids::{AccountId, ConversationId, MessageId, Position, Slot, TimeMs};
-use crate::domain::member::Member;
 use crate::domain::message::{Dialect, Message, MessageKind};
 use crate::domain::token::{Token, TokenHash};
 use crate::store::StoreError;
@@ -59,7 +57,7 @@ pub(super) fn token(row: &Row<'_>) -> rusqlite::Result<Token> {
     })
 }
 
-/// A row of the conversations' table, with the head that is folded.
+/// A row of the conversations' table, with the head of one in which nothing was said.
 pub(super) fn conversation(row: &Row<'_>) -> rusqlite::Result<Conversation> {
     let pair = match (row.get::<_, Option<i64>>(2)?, row.get::<_, Option<i64>>(3)?) {
         (Some(low), Some(high)) => Pair::new(
@@ -69,7 +67,7 @@ pub(super) fn conversation(row: &Row<'_>) -> rusqlite::Result<Conversation> {
         _ => None,
     };
     let kind = match pair {
-        Some(pair) if row.get(14)? => ConversationKind::Events(pair),
+        Some(pair) if row.get(11)? => ConversationKind::Events(pair),
         Some(pair) => ConversationKind::Single(pair),
         None => ConversationKind::Group(Arc::new(Group {
             owner: AccountId(number(row, 4)?),
@@ -82,60 +80,15 @@ pub(super) fn conversation(row: &Row<'_>) -> rusqlite::Result<Conversation> {
         })),
     };
     let created_at = TimeMs(row.get(1)?);
-    let head = match number(row, 11)? {
-        0 => Head {
-            at: created_at,
-            ..Head::default()
-        },
-        position => Head {
-            position: Position(position),
-            message: MessageId(number(row, 12)?),
-            at: TimeMs(row.get(13)?),
-        },
-    };
     Ok(Conversation {
         id: ConversationId(number(row, 0)?),
         created_at,
         kind,
-        head,
+        head: Head {
+            at: created_at,
+            ..Head::default()
+        },
     })
-}
-
-/// A row of the members' table.
-pub(in crate::store::sqlite) fn member(row: &Row<'_>) -> rusqlite::Result<Member> {
-    Ok(Member {
-        conversation: ConversationId(number(row, 0)?),
-        account: AccountId(number(row, 1)?),
-        slot: Slot(row.get(2)?),
-        joined_at: TimeMs(row.get(3)?),
-        joined_after: Position(number(row, 4)?),
-        left_after: row
-            .get::<_, Option<i64>>(5)?
-            .map(|position| Position(position.cast_unsigned())),
-        alias: row.get(6)?,
-        read: Position(number(row, 7)?),
-        sent: number(row, 8)?,
-        sent_read: number(row, 9)?,
-        acknowledged: Position(number(row, 10)?),
-        holes: holes(row, 11)?,
-        hidden_at: row
-            .get::<_, Option<i64>>(12)?
-            .map(|position| Position(position.cast_unsigned())),
-        pinned: row.get(13)?,
-    })
-}
-
-fn holes(row: &Row<'_>, column: usize) -> rusqlite::Result<Holes> {
-    let Some(bytes) = row.get_ref(column)?.as_blob_or_null()? else {
-        return Ok(Holes::default());
-    };
-    let (numbers, _) = bytes.as_chunks::<8>();
-    let (pairs, _) = numbers.as_chunks::<2>();
-    let ranges = pairs.iter().map(|[from, to]| {
-        let number = |bytes: &[u8; 8]| u64::from_le_bytes(*bytes);
-        (number(from), number(to))
-    });
-    Ok(Holes::new(ranges.collect()))
 }
 
 /// A row of the log.

@@ -13,14 +13,13 @@ use crate::domain::event::{Audience, Told};
 use crate::domain::ids::{AccountId, CommitNumber, ConversationId, TimeMs};
 use crate::domain::member::ReadMark;
 use crate::domain::message::Dialect;
-use crate::domain::needs::Row;
 use crate::domain::query::{Answer, Answered, MessagePage, Query};
 use crate::domain::state::State;
 use crate::domain::view::{View, ViewRow};
 use crate::limits::{STATE_CACHE_BYTES_MAX, TOKEN_IDLE_TTL_S};
-use crate::store::load::load;
+use crate::store::load::fetch;
 use crate::store::memory::MemoryStore;
-use crate::store::query::answer;
+use crate::store::query::ask;
 use crate::store::{Counters, Reader, Result, Store, StoreError};
 
 pub(super) const POLICY: Policy = Policy {
@@ -141,13 +140,7 @@ impl World {
     }
 
     pub(super) fn ask(&mut self, query: &Query) -> Answered {
-        let mut found = None;
-        let mut read = |snapshot: &dyn crate::store::Snapshot| {
-            found = Some(answer(snapshot, query)?);
-            Ok(())
-        };
-        self.reader.snapshot(&mut read).unwrap();
-        found.unwrap()
+        ask(&mut *self.reader, query).unwrap()
     }
 
     pub(super) fn submit(&mut self, lane: u64, command: Command) -> Number {
@@ -171,24 +164,17 @@ impl World {
         }
     }
 
-    pub(super) fn rows(&mut self, request: &LoadRequest) -> Vec<Row> {
-        let mut rows = Vec::new();
-        let mut read = |snapshot: &dyn crate::store::Snapshot| {
-            rows = load(snapshot, &request.keys)?;
-            Ok(())
-        };
-        self.reader.snapshot(&mut read).unwrap();
-        rows
+    pub(super) fn read(&mut self, request: &LoadRequest) -> Loaded {
+        let loaded = fetch(&mut *self.reader, request);
+        assert!(loaded.rows.is_ok(), "{loaded:?}");
+        loaded
     }
 
     /// A reader reads what commands wait for; the rows are handed over later.
     pub(super) fn fetch(&mut self) {
         for request in std::mem::take(&mut self.requests) {
-            let rows = Ok(self.rows(&request));
-            self.fetched.push(Loaded {
-                id: request.id,
-                rows,
-            });
+            let loaded = self.read(&request);
+            self.fetched.push(loaded);
         }
     }
 

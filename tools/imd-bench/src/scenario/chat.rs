@@ -207,11 +207,7 @@ impl Chat {
 
     /// What became of all messages.
     pub fn delivery(&self) -> Delivery {
-        let mut sum = Delivery::default();
-        for ledger in &self.ledgers {
-            sum.add(&ledger.settle());
-        }
-        sum
+        self.ledgers.iter().map(Ledger::settle).sum()
     }
 }
 

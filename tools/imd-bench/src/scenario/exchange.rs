@@ -83,11 +83,7 @@ impl Exchange {
 
     /// What became of all messages.
     pub fn delivery(&self) -> Delivery {
-        let mut sum = Delivery::default();
-        for ledger in &self.ledgers {
-            sum.add(&ledger.settle());
-        }
-        sum
+        self.ledgers.iter().map(Ledger::settle).sum()
     }
 }
 
@@ -145,11 +141,7 @@ impl Script for Exchange {
     }
 
     fn closed(&mut self, socket: &mut Socket<'_>, id: usize, cause: &str) {
-        let flow = &mut *socket.flow;
-        flow.alive -= 1;
-        flow.discard(id);
-        flow.ready += usize::from(!flow.has_begun());
-        flow.fail(cause, 1);
+        socket.flow.lose(id, cause, 1);
     }
 
     fn is_settled(&self, flow: &Flow, now_ns: u64) -> bool {

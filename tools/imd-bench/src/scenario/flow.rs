@@ -93,6 +93,14 @@ impl Flow {
         self.pump.discard(place);
     }
 
+    /// The unit at this place, which has its connection to itself, can do nothing any more: with it `count` things have failed.
+    pub fn lose(&mut self, place: usize, cause: &str, count: u64) {
+        self.alive -= 1;
+        self.discard(place);
+        self.ready += usize::from(!self.has_begun());
+        self.fail(cause, count);
+    }
+
     /// The place that a message is to be sent from, and when it was meant to be.
     pub fn next(&mut self, now_ns: u64) -> Option<(usize, u64)> {
         self.pump.next(now_ns)

@@ -348,11 +348,7 @@ impl Script for Group {
 
     fn closed(&mut self, socket: &mut Socket<'_>, id: usize, cause: &str) {
         self.alive[id] = false;
-        let flow = &mut *socket.flow;
-        flow.alive -= 1;
-        flow.discard(id);
-        flow.ready += usize::from(!flow.has_begun());
-        flow.fail(cause, 1);
+        socket.flow.lose(id, cause, 1);
     }
 
     fn is_settled(&self, flow: &Flow, now_ns: u64) -> bool {

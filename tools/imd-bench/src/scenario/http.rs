@@ -162,11 +162,7 @@ impl Script for Http {
         let lost = self.pending[id].len();
         self.pending[id].clear();
         self.outstanding -= lost;
-        let flow = &mut *socket.flow;
-        flow.alive -= 1;
-        flow.discard(id);
-        flow.ready += usize::from(!flow.has_begun());
-        flow.fail(cause, lost.max(1) as u64);
+        socket.flow.lose(id, cause, lost.max(1) as u64);
     }
 
     fn is_settled(&self, flow: &Flow, now_ns: u64) -> bool {

@@ -17,7 +17,6 @@ use crate::cli::{
 };
 use crate::conduct::{Outcome, conduct};
 use crate::engine::{Layout, Load, Plan, Share};
-use crate::ledger::Delivery;
 use crate::login::{Identity, app_users, buyers, chat_team, conv_group, converse, visitors};
 use crate::measure::Recorder;
 use crate::process::machine;
@@ -140,10 +139,8 @@ fn play_exchange(
         let flow = Flow::new(&["round trip"], pacing.rate, share);
         ScriptLoad::new(script, flow, share)
     })?;
-    let mut delivery = Delivery::default();
-    for load in &outcome.loads {
-        delivery.add(&load.script.delivery());
-    }
+    let loads = outcome.loads.iter();
+    let delivery = loads.map(|load| load.script.delivery()).sum();
     let mut report = finish(&plan, name, outcome, Report::enter);
     report.delivery = Some(delivery);
     Ok(report)
@@ -270,10 +267,8 @@ fn play_chat(args: &ChatArgs) -> Result<Report, String> {
         let flow = Flow::new(chat::TRACKS, args.pacing.rate, share);
         ScriptLoad::new(script, flow, share)
     })?;
-    let mut delivery = Delivery::default();
-    for load in &outcome.loads {
-        delivery.add(&load.script.delivery());
-    }
+    let loads = outcome.loads.iter();
+    let delivery = loads.map(|load| load.script.delivery()).sum();
     let name = match args.conversations {
         None => format!("chat of {} pairs", args.pairs),
         Some(_) => format!("chat in {} conversations", targets * args.pairs),

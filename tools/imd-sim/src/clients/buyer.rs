@@ -89,14 +89,7 @@ impl Client {
                 self.check_sent(*number, result, context)
             }
             Asked::Unread(since) if is_success => {
-                let total = json["data"]["unReadMsgCount"].as_u64();
-                let account = context.history.account(&self.name);
-                let (Some(total), Some(account)) = (total, account) else {
-                    return hold(false, || format!("no count: {json}"));
-                };
-                hold(context.history.had_unread(account, *since, total), || {
-                    format!("{} was told of {total} unread since {since}", self.name)
-                })
+                self.check_unread(*since, &json["data"]["unReadMsgCount"], context)
             }
             _ => Ok(()),
         }

@@ -137,13 +137,7 @@ impl Client {
                 Ok(())
             }
             Asked::Unread(since) if answer.status == 200 => {
-                let account = context.history.account(&self.name);
-                let (Some(total), Some(account)) = (json["count"].as_u64(), account) else {
-                    return Err(Broken(format!("no count: {json}")));
-                };
-                hold(context.history.had_unread(account, *since, total), || {
-                    format!("{} was told of {total} unread since {since}", self.name)
-                })
+                self.check_unread(*since, &json["count"], context)
             }
             _ => Ok(()),
         }

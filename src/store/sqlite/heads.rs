@@ -1,0 +1,154 @@
+//! Where conversations end, as far as that is folded: heads in pages, by the conversations' numbers.
+
+use rusqlite::{Connection, params};
+
+use crate::domain::conversation::Head;
+use crate::domain::ids::{ConversationId, MessageId, Position, TimeMs};
+use crate::store::Result;
+use crate::store::sqlite::int;
+use crate::store::sqlite::varint::damaged;
+
+const PAGE: &str = "SELECT data FROM head_page WHERE id = ?1";
+const PUT_PAGE: &str = "
+    INSERT INTO head_page (id, data) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET data = excluded.data";
+
+/// Every statement here, for the test that none of them scans a table.
+#[cfg(test)]
+pub(super) const STATEMENTS: [&str; 2] = [PAGE, PUT_PAGE];
+
+/// Heads of a page, which with its row's header is one of the file's.
+pub(super) const PAGE_HEADS: u64 = 320;
+/// Bytes of a head: three numbers of eight.
+const HEAD_BYTES: usize = 24;
+const PAGE_BYTES: usize = PAGE_HEADS as usize * HEAD_BYTES;
+
+/// The newest folded message of a conversation; `None` if there is none.
+///
+/// # Errors
+/// When the page cannot be read.
+pub(super) fn head(connection: &Connection, conversation: ConversationId) -> Result<Option<Head>> {
+    let mut find = connection.prepare_cached(PAGE)?;
+    let mut rows = find.query([int(conversation.0 / PAGE_HEADS)])?;
+    let Some(row) = rows.next()? else {
+        return Ok(None);
+    };
+    let data = row.get_ref(0)?.as_blob();
+    let data = data.map_err(|_| damaged("a page of heads is no blob"))?;
+    let start = place(conversation);
+    let bytes = data.get(start..start + HEAD_BYTES);
+    let bytes = bytes.and_then(|bytes| bytes.first_chunk());
+    let head = unpack(bytes.ok_or_else(|| damaged("a page of heads is cut short"))?);
+    Ok((head.position.0 > 0).then_some(head))
+}
+
+/// Calls `each` with all heads that there are, by their conversations' numbers.
+///
+/// # Errors
+/// When a page cannot be read.
+pub(super) fn all(
+    connection: &Connection,
+    mut each: impl FnMut(ConversationId, Head),
+) -> Result<()> {
+    let mut pages = connection.prepare("SELECT id, data FROM head_page ORDER BY id")?;
+    let mut pages = pages.query([])?;
+    while let Some(row) = pages.next()? {
+        let page = row.get::<_, i64>(0)?.cast_unsigned();
+        let data = row.get_ref(1)?.as_blob();
+        let data = data.map_err(|_| damaged("a page of heads is no blob"))?;
+        let (heads, rest) = data.as_chunks::<HEAD_BYTES>();
+        if heads.len() as u64 != PAGE_HEADS || !rest.is_empty() {
+            return Err(damaged("a page of heads is of a wrong size"));
+        }
+        for (number, bytes) in (page.saturating_mul(PAGE_HEADS)..).zip(heads) {
+            let head = unpack(bytes);
+            if head.position.0 > 0 {
+                each(ConversationId(number), head);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Where in its page a conversation's head stands.
+fn place(conversation: ConversationId) -> usize {
+    (conversation.0 % PAGE_HEADS) as usize * HEAD_BYTES
+}
+
+fn unpack(bytes: &[u8; HEAD_BYTES]) -> Head {
+    let (numbers, _) = bytes.as_chunks::<8>();
+    let number = |index: usize| numbers.get(index).copied().map_or(0, u64::from_le_bytes);
+    Head {
+        position: Position(number(0)),
+        message: MessageId(number(1)),
+        at: TimeMs(number(2).cast_signed()),
+    }
+}
+
+fn pack(head: Head) -> [u8; HEAD_BYTES] {
+    let mut bytes = [0; HEAD_BYTES];
+    let numbers = [head.position.0, head.message.0, head.at.0.cast_unsigned()];
+    let (places, _) = bytes.as_chunks_mut::<8>();
+    for (place, number) in places.iter_mut().zip(numbers) {
+        *place = number.to_le_bytes();
+    }
+    bytes
+}
+
+/// Changes heads: each page is read and written once if they come by their conversations' numbers.
+#[derive(Debug, Default)]
+pub(super) struct HeadWriter {
+    /// The page that is being changed.
+    page: Option<u64>,
+    data: Vec<u8>,
+}
+
+impl HeadWriter {
+    /// Sets the head of a conversation. The page is written when another one's turn comes, which is told, and by [`HeadWriter::flush`].
+    ///
+    /// # Errors
+    /// When a page cannot be read or written.
+    pub(super) fn put(
+        &mut self,
+        connection: &Connection,
+        conversation: ConversationId,
+        head: Head,
+    ) -> Result<bool> {
+        let page = conversation.0 / PAGE_HEADS;
+        let is_other = self.page != Some(page);
+        if is_other {
+            self.flush(connection)?;
+            self.read(connection, page)?;
+        }
+        let start = place(conversation);
+        if let Some(place) = self.data.get_mut(start..start + HEAD_BYTES) {
+            place.copy_from_slice(&pack(head));
+        }
+        Ok(is_other)
+    }
+
+    fn read(&mut self, connection: &Connection, page: u64) -> Result<()> {
+        let mut find = connection.prepare_cached(PAGE)?;
+        let mut rows = find.query([int(page)])?;
+        self.data.clear();
+        if let Some(row) = rows.next()? {
+            let data = row.get_ref(0)?.as_blob();
+            let data = data.map_err(|_| damaged("a page of heads is no blob"))?;
+            self.data.extend_from_slice(data);
+        }
+        self.data.resize(PAGE_BYTES, 0);
+        self.page = Some(page);
+        Ok(())
+    }
+
+    /// Writes what is not written yet.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(super) fn flush(&mut self, connection: &Connection) -> Result<()> {
+        if let Some(page) = self.page.take() {
+            let mut put = connection.prepare_cached(PUT_PAGE)?;
+            put.execute(params![int(page), self.data])?;
+        }
+        Ok(())
+    }
+}
