@@ -4,6 +4,10 @@ use crate::limits::{POOLED_BUFFER_BYTES_MAX, POOLED_BUFFERS_MAX};
 
 /// Buffers that connections borrow while they have something to write.
 #[derive(Debug, Default)]
+#[expect(
+    clippy::vec_box,
+    reason = "a buffer is lent with its box, so that a connection holds one word"
+)]
 pub struct BufferPool(Vec<Box<Buffer>>);
 
 #[derive(Debug, Default)]

@@ -26,8 +26,11 @@ struct Attached<S> {
     since: CommitNumber,
     sockets: SmallVec<[S; 1]>,
     /// Those that it is a member of; exists only while there is one.
-    groups: Option<Box<HashSet<ConversationId>>>,
+    groups: Option<Box<Groups>>,
 }
+
+#[derive(Debug, Default)]
+struct Groups(HashSet<ConversationId>);
 
 #[derive(Debug)]
 struct Attaching<W> {
@@ -132,7 +135,7 @@ impl<S: Copy + PartialEq, W> Roster<S, W> {
         let groups: Vec<ConversationId> = attached
             .groups
             .iter()
-            .flat_map(|all| all.iter().copied())
+            .flat_map(|all| all.0.iter().copied())
             .collect();
         groups
             .into_iter()
@@ -209,7 +212,7 @@ impl<S: Copy + PartialEq, W> Roster<S, W> {
 
     fn join(&mut self, account: AccountId, group: ConversationId) {
         if let Some(attached) = self.attached.get_mut(&account)
-            && attached.groups.get_or_insert_default().insert(group)
+            && attached.groups.get_or_insert_default().0.insert(group)
         {
             self.groups.entry(group).or_default().push(account);
         }
@@ -220,7 +223,7 @@ impl<S: Copy + PartialEq, W> Roster<S, W> {
             && attached
                 .groups
                 .as_mut()
-                .is_some_and(|groups| groups.remove(&group))
+                .is_some_and(|groups| groups.0.remove(&group))
             && let Some(members) = self.groups.get_mut(&group)
         {
             members.retain(|other| *other != account);
