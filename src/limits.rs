@@ -364,3 +364,5 @@ pub const WAL_RESTART_WAIT_MS_MAX: u64 = 5;
 /// Bits of a member's slot in a group, so many that a conversation's number and a slot are one number to `chat` clients: a group never has
 /// more members, those who left among them.
 pub const SLOT_BITS: u32 = 20;
+/// Longest request head that a connection remembers, in bytes, so that the same one is not parsed again.
+pub const REPEATED_HEAD_BYTES_MAX: usize = 2 * 1024;
