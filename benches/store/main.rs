@@ -22,14 +22,14 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use std::time::Instant;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use options::{Options, Variant};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// Most messages in a slice; a run has at least ten.
+/// Most messages in a slice; a run has at least ten, and so have its first of these.
 const SLICE_MESSAGES_MAX: usize = 100_000;
 /// Syncs that tell how fast the disk is.
 const SYNCS: usize = 200;
@@ -54,6 +54,8 @@ struct Measured {
     variant: Variant,
     /// Nanoseconds of commits, slice by slice.
     slices: Vec<u64>,
+    /// Nanoseconds of the 99th percentile of a commit, slice by slice.
+    slices_p99: Vec<f64>,
     /// Nanoseconds in which a processor was at a commit.
     busy_nanos: f64,
     report: Value,
@@ -76,12 +78,19 @@ fn coordinate(options: &Options) -> Result<()> {
     let mut sizes = Vec::new();
     let mut left = options.messages;
     while left > 0 {
-        let size = slice.min(left);
+        let stored = options.messages - left;
+        let early = stored < SLICE_MESSAGES_MAX;
+        let size = left.min(if early {
+            slice.min(SLICE_MESSAGES_MAX / 10)
+        } else {
+            slice
+        });
         left -= size;
         sizes.push(size);
         for worker in &mut workers {
             let answer = worker.ask(&format!("messages {size}"))?;
             worker.slices.push(number(&answer, "nanos") as u64);
+            worker.slices_p99.push(number(&answer, "p99"));
             worker.busy_nanos += number(&answer, "busy_nanos");
         }
         eprint!(
@@ -96,6 +105,9 @@ fn coordinate(options: &Options) -> Result<()> {
         measured.push(worker.finish(options)?);
     }
     print(&measured, &sizes, options);
+    if let Some(path) = &options.json {
+        std::fs::write(path, format!("{:#}\n", report(&measured, &sizes, options)))?;
+    }
     println!("\nfdatasync of 4 KiB on this disk, at the start: {sync_ms}");
     Ok(())
 }
@@ -126,6 +138,7 @@ struct Worker {
     input: ChildStdin,
     output: BufReader<ChildStdout>,
     slices: Vec<u64>,
+    slices_p99: Vec<f64>,
     busy_nanos: f64,
 }
 
@@ -145,6 +158,7 @@ impl Worker {
             input,
             output: BufReader::new(output),
             slices: Vec::new(),
+            slices_p99: Vec::new(),
             busy_nanos: 0.0,
         };
         worker.answer()?;
@@ -193,6 +207,7 @@ impl Worker {
         Ok(Measured {
             variant: self.variant,
             slices: std::mem::take(&mut self.slices),
+            slices_p99: std::mem::take(&mut self.slices_p99),
             busy_nanos: self.busy_nanos,
             report,
             pages_of_10,
@@ -308,6 +323,50 @@ fn print(measured: &[Measured], sizes: &[usize], options: &Options) {
             number(&one.after_kill, "close") / 1e6,
         );
     }
+}
+
+/// The same for programs.
+fn report(measured: &[Measured], sizes: &[usize], options: &Options) -> Value {
+    let page = |page: &Value| {
+        let ms = |field| number(page, field) / 1e6;
+        json!({"p50_ms": ms("p50"), "p99_ms": ms("p99"), "worst_ms": ms("worst"), "rows": page["rows"]})
+    };
+    let variants = measured.iter().map(|one| {
+        let mut stored = 0;
+        let slices = sizes.iter().zip(&one.slices).zip(&one.slices_p99);
+        let slices: Vec<Value> = slices
+            .map(|((size, nanos), p99)| {
+                stored += size;
+                json!({
+                    "stored": stored,
+                    "rows_per_s": rate(&[*size], &[*nanos]),
+                    "p99_ms": p99 / 1e6,
+                })
+            })
+            .collect();
+        let ms = |field| number(&one.report, field) / 1e6;
+        json!({
+            "name": one.variant.name(),
+            "slices": slices,
+            "rows_per_s": rate(sizes, &one.slices),
+            "busy_us": one.busy_nanos / 1e3 / options.messages as f64,
+            "commit": {"p50_ms": ms("p50"), "p99_ms": ms("p99"), "p999_ms": ms("p999"), "worst_ms": ms("worst")},
+            "resident_mib": number(&one.report, "resident") / f64::from(1 << 20),
+            "file_bytes": one.after_stop["file"],
+            "pages_of_10": page(&one.pages_of_10),
+            "pages_of_100": page(&one.pages_of_100),
+            "start_after_stop_ms": number(&one.after_stop, "open") / 1e6,
+            "start_after_kill_ms": number(&one.after_kill, "open") / 1e6,
+        })
+    });
+    json!({
+        "messages": options.messages,
+        "conversations": options.conversations,
+        "body_bytes": options.body_bytes,
+        "batch": options.batch,
+        "durability": options.durability_name(),
+        "variants": variants.collect::<Vec<_>>(),
+    })
 }
 
 /// Messages a second, of messages and nanoseconds slice by slice.

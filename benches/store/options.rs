@@ -81,6 +81,8 @@ pub struct Options {
     pub directory: PathBuf,
     /// What is measured beside the bound.
     pub variants: Vec<Variant>,
+    /// Where what was found is written for programs.
+    pub json: Option<PathBuf>,
     /// The part of a worker process, if this is one.
     pub worker: Option<String>,
 }
@@ -115,6 +117,7 @@ impl Options {
                 .cloned()
                 .unwrap_or_else(|| env!("CARGO_TARGET_TMPDIR").into()),
             variants: variants.collect(),
+            json: matches.get_one::<PathBuf>("json").cloned(),
             worker: matches.get_one::<String>("worker").cloned(),
         }
     }
@@ -184,6 +187,13 @@ fn command() -> Command {
                 .help(
                     "Make the stores in here, on the disk to be measured [default: below target]",
                 ),
+        )
+        .arg(
+            Arg::new("json")
+                .long("json")
+                .value_name("FILE")
+                .value_parser(value_parser!(PathBuf))
+                .help("Write what was found as JSON, slice by slice, too"),
         )
         .arg(
             Arg::new("test")

@@ -123,8 +123,8 @@ fn open(variant: Variant, directory: &Path, world: &World, durability: Durabilit
     Ok(Log::Store(Box::new(store), newest))
 }
 
-/// Commits `messages` more and gives the nanoseconds that the commits took, and those of them in which a processor was at it; making the
-/// effects does not count.
+/// Commits `messages` more and gives the nanoseconds that the commits took, those of them in which a processor was at it, and the 99th
+/// percentile of a commit; making the effects does not count.
 fn append(
     log: &mut Log,
     world: &mut World,
@@ -133,6 +133,7 @@ fn append(
     latencies: &mut Histogram<u64>,
 ) -> Result<Value> {
     let (mut nanos, mut busy_nanos) = (0, 0);
+    let mut own = Histogram::<u64>::new_with_bounds(1, 60_000_000_000, 3)?;
     let mut left = messages;
     while left > 0 {
         let count = left.min(options.batch);
@@ -142,10 +143,11 @@ fn append(
         log.commit(&effects)?;
         busy_nanos += busy() - busy_before;
         let took = started.elapsed().as_nanos() as u64;
-        latencies.saturating_record(took);
+        own.saturating_record(took);
         nanos += took;
     }
-    Ok(json!({"nanos": nanos, "busy_nanos": busy_nanos}))
+    latencies.add(&own)?;
+    Ok(json!({"nanos": nanos, "busy_nanos": busy_nanos, "p99": own.value_at_quantile(0.99)}))
 }
 
 /// Nanoseconds of a processor that this thread has had.

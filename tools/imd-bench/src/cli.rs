@@ -27,7 +27,16 @@ pub struct Cli {
     pub plot: Option<PathBuf>,
     /// What to do
     #[command(subcommand)]
-    pub scenario: Option<Scenario>,
+    pub task: Option<Task>,
+}
+
+/// What can be done besides a comparison.
+#[derive(Debug, Subcommand)]
+pub enum Task {
+    #[command(flatten)]
+    Play(Scenario),
+    /// Draws measurements over a quantity that grows, such as connections
+    Growth(GrowthArgs),
 }
 
 /// The scenarios.
@@ -260,6 +269,17 @@ pub struct GroupArgs {
     /// How many of those write
     #[arg(long, default_value_t = 50)]
     pub publishers: usize,
+}
+
+/// `growth`.
+#[derive(Debug, Args)]
+pub struct GrowthArgs {
+    /// The measurements; the README of this tool tells the form
+    #[arg(value_name = "SERIES.json")]
+    pub series: PathBuf,
+    /// The picture
+    #[arg(long, value_name = "FILE.svg")]
+    pub plot: PathBuf,
 }
 
 /// Understands `10s`, `500ms`, `2m`, `1h`, or seconds; in nanoseconds.

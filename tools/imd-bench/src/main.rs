@@ -7,7 +7,7 @@
 //!      → engine     a thread: epoll, connections, a timer
 //!      → wire       HTTP and WebSocket as a client reads and writes them
 //!      → pace, measure, ledger   when to send, how long it took, what became of it
-//!      → report, plot            what a run found, for people and for programs
+//!      → report, plot            what a run found, for people and for programs; plot/growth: how it grows over several
 //! ```
 
 mod cli;
@@ -31,8 +31,9 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
+use serde::de::DeserializeOwned;
 
-use cli::{Cli, Common, Scenario};
+use cli::{Cli, Common, GrowthArgs, Scenario, Task};
 use report::{Report, comparison};
 
 /// Something failed, was lost, doubled or out of order.
@@ -43,8 +44,9 @@ const EXIT_FAILURE: u8 = 2;
 fn main() -> ExitCode {
     clock::now_ns();
     let cli = Cli::parse();
-    let outcome = match &cli.scenario {
-        Some(scenario) => run(scenario),
+    let outcome = match &cli.task {
+        Some(Task::Play(scenario)) => run(scenario),
+        Some(Task::Growth(args)) => draw_growth(args),
         None => compare(&cli),
     };
     outcome.unwrap_or_else(|error| {
@@ -87,7 +89,7 @@ fn compare(cli: &Cli) -> Result<ExitCode, String> {
     let [one_path, two_path] = &cli.compare[..] else {
         return Err("two runs are needed to compare".to_owned());
     };
-    let (one, two) = (read(one_path)?, read(two_path)?);
+    let (one, two): (Report, Report) = (read(one_path)?, read(two_path)?);
     println!("A {}: {}", one_path.display(), one.scenario);
     println!("B {}: {}", two_path.display(), two.scenario);
     print!("{}", comparison(&one, &two));
@@ -108,7 +110,13 @@ fn compare(cli: &Cli) -> Result<ExitCode, String> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn read(path: &Path) -> Result<Report, String> {
+fn draw_growth(args: &GrowthArgs) -> Result<ExitCode, String> {
+    let picture = plot::growth::draw(&read(&args.series)?)?;
+    write(&args.plot, &picture)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn read<T: DeserializeOwned>(path: &Path) -> Result<T, String> {
     let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
     serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))
 }

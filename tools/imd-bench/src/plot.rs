@@ -1,5 +1,7 @@
 //! Runs as a picture: the percentile curve of their latencies above, throughput over time below.
 
+pub mod growth;
+
 use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 

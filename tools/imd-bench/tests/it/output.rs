@@ -37,6 +37,32 @@ fn two_runs_are_drawn_and_compared() {
 }
 
 #[test]
+fn growth_is_drawn_from_a_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let (series, svg) = (
+        directory.path().join("series.json"),
+        directory.path().join("growth.svg"),
+    );
+    let draw = |text: &str| {
+        std::fs::write(&series, text).unwrap();
+        let mut command = bench(&["growth"]);
+        let output = command.arg(&series).arg("--plot").arg(&svg).output();
+        output.unwrap().status.code()
+    };
+    let line = r#"{"label": "echoes", "axis": "left", "points": [[10, 5], [1000, 4]]}"#;
+    let whole = |lines: &str| {
+        format!(r#"{{"title": "T", "x": "connections", "left": "a second", "lines": [{lines}]}}"#)
+    };
+    for bad in ["", "{}", &whole(""), &whole(&line.replace("10,", "0,"))] {
+        assert_eq!(draw(bad), Some(2), "{bad}");
+        assert!(!svg.exists());
+    }
+    assert_eq!(draw(&whole(line)), Some(0));
+    let svg = std::fs::read_to_string(&svg).unwrap();
+    assert!(svg.contains("connections") && svg.contains("echoes"));
+}
+
+#[test]
 fn what_cannot_be_run_exits_with_2() {
     let closed = TcpListener::bind("127.0.0.1:0")
         .unwrap()
