@@ -354,7 +354,7 @@ pub const CLIENT_ID_TTL_MS: i64 = 24 * 3600 * 1_000;
 /// Most bytes of the filters that say which client ids are new. Past it the oldest are dropped, and the file is asked.
 pub const KEY_FILTER_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// With fewer pages than this left to move, the write-ahead log may start anew.
-pub const WAL_LEFT_PAGES_MAX: usize = 1_000;
+pub const WAL_LEFT_PAGES_MAX: usize = 256;
 /// From so many pages of 8 KiB on the write-ahead log starts anew as soon as few are left to move.
 pub const WAL_RESTART_PAGES: usize = 3_072;
 /// From so many pages on it starts anew whatever it takes.
@@ -364,3 +364,5 @@ pub const WAL_RESTART_WAIT_MS_MAX: u64 = 5;
 /// Bits of a member's slot in a group, so many that a conversation's number and a slot are one number to `chat` clients: a group never has
 /// more members, those who left among them.
 pub const SLOT_BITS: u32 = 20;
+/// Longest request head that a connection remembers, in bytes, so that the same one is not parsed again.
+pub const REPEATED_HEAD_BYTES_MAX: usize = 2 * 1024;

@@ -59,7 +59,7 @@ impl CorsPolicy {
 
     /// The origin whose page may read the answer to a request: `*` or the request's.
     fn allow_origin(&self, head: &Head<'_>) -> Option<Box<str>> {
-        let origin = head.header("origin")?;
+        let origin = head.origin()?;
         match self {
             CorsPolicy::Any => Some("*".into()),
             _ => std::str::from_utf8(origin)
@@ -200,7 +200,7 @@ impl Http {
             Ok((taken, Event::Request(request))) => {
                 let begun = begin(request, self.calls, side);
                 // Else a body that was collected would be kept until the next request, and its time limit would run on.
-                self.decoder = Decoder::new();
+                self.decoder.release();
                 match begun {
                     Begun::Answered => Parsed::taken(taken),
                     Begun::Waiting(waiting) => {
@@ -311,7 +311,8 @@ impl Answer {
 
 /// The call that a request is for.
 fn called(head: &Head<'_>) -> Option<&'static Route> {
-    route(&decode_path(head.path()).ok()?)
+    // Calls' paths have nothing that is decoded.
+    route(head.path()).or_else(|| route(&decode_path(head.path()).ok()?))
 }
 
 /// What the body of a request may measure. Of a form that is too long the first fields are awaited: they say how to answer.
@@ -351,7 +352,10 @@ enum Begun {
 /// Begins to answer a request.
 fn begin(request: Request<'_>, number: u32, side: &mut Side<'_, '_>) -> Begun {
     let head = request.head();
-    let mut answer = Answer::to(head, side);
+    let answer = Answer::to(head, side);
+    if let Some(found) = route(head.path()).filter(|_| head.method() != Method::Other) {
+        return call(found, &request, answer, number, side);
+    }
     let Ok(path) = decode_path(head.path()) else {
         write_refusal(400, "bad percent-encoding in the path", None, &answer, side);
         return Begun::Answered;
@@ -376,6 +380,18 @@ fn begin(request: Request<'_>, number: u32, side: &mut Side<'_, '_>) -> Begun {
         });
         return Begun::Waiting(Waiting { call: None, answer });
     };
+    call(found, &request, answer, number, side)
+}
+
+/// Begins to answer a request for a call.
+fn call(
+    found: &'static Route,
+    request: &Request<'_>,
+    mut answer: Answer,
+    number: u32,
+    side: &mut Side<'_, '_>,
+) -> Begun {
+    let head = request.head();
     answer.route = Some(found);
     if head.method() == Method::Options {
         write_options(found.methods, &answer, side);
@@ -398,7 +414,7 @@ fn begin(request: Request<'_>, number: u32, side: &mut Side<'_, '_>) -> Begun {
         return Begun::Answered;
     }
     side.turn.scratch.clear();
-    let step = (found.start)(&request, &mut context(side));
+    let step = (found.start)(request, &mut context(side));
     take_step(step, answer, number, side)
 }
 
@@ -431,9 +447,7 @@ enum Place {
 
 /// The place that a request wants to open a WebSocket at.
 fn endpoint(path: &str, head: &Head<'_>, diagnostics: bool) -> Option<Place> {
-    let asks = head.wants_websocket()
-        || head.header("sec-websocket-key").is_some()
-        || head.header("sec-websocket-version").is_some();
+    let asks = head.wants_websocket() || head.has_websocket_fields();
     match path {
         "/echo" if diagnostics && asks => Some(Place::Echo),
         "/" if asks => Some(Place::Jim),

@@ -174,7 +174,7 @@ pub enum Closing {
 /// What a connection speaks. It begins with HTTP.
 #[derive(Debug)]
 enum Protocol {
-    Http(Http),
+    Http(Box<Http>),
     Echo(Box<Ws<Echo>>),
     Jim(Box<Ws<Jim>>),
     Chat(Box<Ws<Chat>>),
@@ -256,6 +256,11 @@ pub enum Cause {
 }
 
 impl Side<'_, '_> {
+    /// Whether the answer to a further request finds room.
+    fn has_room(&self) -> bool {
+        has_room(self.outbox, self.turn.http)
+    }
+
     /// Begins the end, unless it has begun.
     fn end(&mut self, closing: Closing, cause: Cause) {
         if *self.closing == Closing::Open {
@@ -265,12 +270,19 @@ impl Side<'_, '_> {
     }
 }
 
+fn has_room(outbox: &Outbox, http: &HttpSettings) -> bool {
+    outbox.len() < http.outbox_bytes_max.min(ANSWERS_WAITING_BYTES_MAX)
+}
+
+#[derive(Debug)]
+struct Unparsed(Vec<u8>);
+
 /// A connection, from its first byte to its last.
 #[derive(Debug)]
 pub struct Conn {
     protocol: Protocol,
-    /// Bytes that were read and not yet understood.
-    unparsed: Vec<u8>,
+    /// Bytes that were read and not yet understood; exists only while there are any.
+    unparsed: Option<Box<Unparsed>>,
     outbox: Outbox,
     memo: SessionMemo,
     closing: Closing,
@@ -292,8 +304,8 @@ impl Conn {
     /// A connection that was accepted at `now_ms`.
     pub fn new(now_ms: u64, http: &HttpSettings) -> Conn {
         Conn {
-            protocol: Protocol::Http(Http::default()),
-            unparsed: Vec::new(),
+            protocol: Protocol::Http(Box::default()),
+            unparsed: None,
             outbox: Outbox::default(),
             memo: SessionMemo::default(),
             closing: Closing::Open,
@@ -317,26 +329,27 @@ impl Conn {
             }
             return;
         }
-        if self.unparsed.is_empty() {
-            let taken = self.parse(data, turn);
-            if self.closing == Closing::Open {
-                self.unparsed
-                    .extend_from_slice(data.get(taken..).unwrap_or_default());
-            }
-        } else {
-            self.unparsed.extend_from_slice(data);
+        if let Some(unparsed) = &mut self.unparsed {
+            unparsed.0.extend_from_slice(data);
             self.resume(turn);
+        } else {
+            let taken = self.parse(data, turn);
+            if self.closing == Closing::Open && taken < data.len() {
+                let rest = data.get(taken..).unwrap_or_default();
+                self.unparsed = Some(Box::new(Unparsed(rest.to_vec())));
+            }
         }
         self.update_deadline(turn);
     }
 
     /// Goes on with bytes that were read before.
     pub fn resume(&mut self, turn: &mut Turn<'_>) {
-        let mut unparsed = std::mem::take(&mut self.unparsed);
-        let taken = self.parse(&mut unparsed, turn);
-        if self.closing == Closing::Open && taken < unparsed.len() {
-            unparsed.drain(..taken);
-            self.unparsed = unparsed;
+        if let Some(mut unparsed) = self.unparsed.take() {
+            let taken = self.parse(&mut unparsed.0, turn);
+            if self.closing == Closing::Open && taken < unparsed.0.len() {
+                unparsed.0.drain(..taken);
+                self.unparsed = Some(unparsed);
+            }
         }
         self.close_if_over();
         self.update_deadline(turn);
@@ -401,7 +414,7 @@ impl Conn {
         if turn.now_ms < self.deadline_ms {
             return;
         }
-        let has_unparsed = !self.unparsed.is_empty();
+        let has_unparsed = self.unparsed.is_some();
         if self.closing != Closing::Open || !self.outbox.is_empty() {
             if self.closing == Closing::Open {
                 self.cause = Cause::SlowConsumer;
@@ -498,7 +511,7 @@ impl Conn {
 
     /// Whether there are bytes that [`Conn::resume`] can do something with.
     pub fn has_unparsed_work(&self, http: &HttpSettings) -> bool {
-        !self.unparsed.is_empty()
+        self.unparsed.is_some()
             && !self.starved
             && self.closing == Closing::Open
             && self.can_parse(http)
@@ -530,7 +543,7 @@ impl Conn {
             Protocol::Jim(ws) => !ws.is_full(),
             Protocol::Chat(ws) => !ws.is_full(),
         };
-        is_free && self.outbox.len() < http.outbox_bytes_max.min(ANSWERS_WAITING_BYTES_MAX)
+        is_free && has_room(&self.outbox, http)
     }
 
     fn parse(&mut self, data: &mut [u8], turn: &mut Turn<'_>) -> usize {
@@ -562,7 +575,7 @@ impl Conn {
             Protocol::Jim(ws) => ws.is_waiting(),
             Protocol::Chat(ws) => ws.is_waiting(),
         };
-        let is_all_handled = !is_waiting && (self.unparsed.is_empty() || self.starved);
+        let is_all_handled = !is_waiting && (self.unparsed.is_none() || self.starved);
         if self.ended && self.closing == Closing::Open && is_all_handled {
             self.closing = Closing::AfterOutput;
             self.cause = Cause::Peer;
@@ -585,7 +598,7 @@ impl Conn {
                 self.deadline_ms.min(turn.now_ms + LINGER_MS_MAX)
             }
             (Protocol::Http(http), Closing::Open) => {
-                http.deadline_ms(!self.unparsed.is_empty(), turn)
+                http.deadline_ms(self.unparsed.is_some(), turn)
             }
             (Protocol::Echo(ws), Closing::Open) => ws.deadline_ms(turn),
             (Protocol::Jim(ws), Closing::Open) => ws.deadline_ms(turn),

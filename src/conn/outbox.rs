@@ -4,16 +4,28 @@ use crate::limits::{POOLED_BUFFER_BYTES_MAX, POOLED_BUFFERS_MAX};
 
 /// Buffers that connections borrow while they have something to write.
 #[derive(Debug, Default)]
-pub struct BufferPool(Vec<Vec<u8>>);
+#[expect(
+    clippy::vec_box,
+    reason = "a buffer is lent with its box, so that a connection holds one word"
+)]
+pub struct BufferPool(Vec<Box<Buffer>>);
+
+#[derive(Debug, Default)]
+struct Buffer {
+    bytes: Vec<u8>,
+    /// So many of them are written.
+    written: usize,
+}
 
 impl BufferPool {
-    fn take(&mut self) -> Vec<u8> {
+    fn take(&mut self) -> Box<Buffer> {
         self.0.pop().unwrap_or_default()
     }
 
-    fn give(&mut self, mut buffer: Vec<u8>) {
-        if buffer.capacity() <= POOLED_BUFFER_BYTES_MAX && self.0.len() < POOLED_BUFFERS_MAX {
-            buffer.clear();
+    fn give(&mut self, mut buffer: Box<Buffer>) {
+        if buffer.bytes.capacity() <= POOLED_BUFFER_BYTES_MAX && self.0.len() < POOLED_BUFFERS_MAX {
+            buffer.bytes.clear();
+            buffer.written = 0;
             self.0.push(buffer);
         }
     }
@@ -21,28 +33,25 @@ impl BufferPool {
 
 /// Bytes in the order in which they are to be written.
 #[derive(Debug, Default)]
-pub struct Outbox {
-    buffer: Vec<u8>,
-    written: usize,
-}
+pub struct Outbox(Option<Box<Buffer>>);
 
 impl Outbox {
     /// The buffer to append to.
     pub fn buffer(&mut self, pool: &mut BufferPool) -> &mut Vec<u8> {
-        if self.buffer.capacity() == 0 {
-            self.buffer = pool.take();
-        }
-        &mut self.buffer
+        &mut self.0.get_or_insert_with(|| pool.take()).bytes
     }
 
     /// What is not written yet.
     pub fn bytes(&self) -> &[u8] {
-        self.buffer.get(self.written..).unwrap_or_default()
+        let buffer = self.0.as_deref();
+        buffer
+            .and_then(|buffer| buffer.bytes.get(buffer.written..))
+            .unwrap_or_default()
     }
 
     /// How many bytes are not written yet.
     pub fn len(&self) -> usize {
-        self.buffer.len() - self.written
+        self.bytes().len()
     }
 
     /// Whether everything is written.
@@ -52,13 +61,18 @@ impl Outbox {
 
     /// So many bytes were written.
     pub fn advance(&mut self, count: usize, pool: &mut BufferPool) {
-        self.written = (self.written + count).min(self.buffer.len());
-        if self.is_empty() {
-            self.written = 0;
-            pool.give(std::mem::take(&mut self.buffer));
-        } else if self.written > self.buffer.len() / 2 {
-            self.buffer.drain(..self.written);
-            self.written = 0;
+        let Some(buffer) = &mut self.0 else {
+            return;
+        };
+        buffer.written = (buffer.written + count).min(buffer.bytes.len());
+        if buffer.written == buffer.bytes.len() {
+            self.0
+                .take()
+                .into_iter()
+                .for_each(|buffer| pool.give(buffer));
+        } else if buffer.written > buffer.bytes.len() / 2 {
+            buffer.bytes.drain(..buffer.written);
+            buffer.written = 0;
         }
     }
 }
@@ -78,7 +92,7 @@ mod tests {
         outbox.advance(5, &mut pool);
         assert_eq!((outbox.bytes(), outbox.len()), (&b"rld!"[..], 4));
         outbox.advance(4, &mut pool);
-        assert!(outbox.is_empty() && outbox.buffer.capacity() == 0);
+        assert!(outbox.is_empty() && outbox.0.is_none());
         assert_eq!(pool.0.len(), 1);
     }
 

@@ -89,8 +89,6 @@ struct Talk<E: Endpoint> {
     /// Messages begun; names those that wait.
     calls: u32,
     under_way: Option<Box<UnderWay<E>>>,
-    /// Whether what the endpoint began the connection with is still under way: messages mean nothing before it is known who talks.
-    is_opening: bool,
 }
 
 impl<E: Endpoint> std::fmt::Debug for Ws<E> {
@@ -106,6 +104,8 @@ struct UnderWay<E: Endpoint> {
     flights: VecDeque<Flight<E::Call>>,
     /// A message that must wait for those before it.
     held: Option<(Turnstile, E::Incoming)>,
+    /// Whether it is what the endpoint began the connection with: messages mean nothing before it is known who talks.
+    is_opening: bool,
 }
 
 struct Flight<C> {
@@ -166,10 +166,11 @@ impl<E: Endpoint> Ws<E> {
             deflate,
             calls: 0,
             under_way: None,
-            is_opening: false,
         };
         talk.take_step(step, Turnstile::Read, answer, side);
-        talk.is_opening = talk.under_way.is_some();
+        if let Some(under_way) = &mut talk.under_way {
+            under_way.is_opening = true;
+        }
         Ws {
             decoder: Decoder::new(deflate),
             talk,
@@ -189,7 +190,7 @@ impl<E: Endpoint> Ws<E> {
         under_way.is_some_and(|under_way| {
             let is_full = under_way.flights.len() >= SOCKET_CALLS_MAX;
             let is_full = is_full || self.talk.endpoint.is_full();
-            is_full || under_way.held.is_some() || self.talk.is_opening
+            is_full || under_way.held.is_some() || under_way.is_opening
         })
     }
 
@@ -252,16 +253,32 @@ impl<E: Endpoint> Ws<E> {
         }
     }
 
-    /// Takes the next message out of `data`, or part of it.
+    /// Takes the next messages out of `data`, the last perhaps in part.
     pub(super) fn parse(&mut self, data: &mut [u8], side: &mut Side<'_, '_>) -> Parsed {
         if !data.is_empty() {
             self.heard_ms = side.turn.now_ms;
             self.has_pinged = false;
         }
-        let length = data.len();
         let mut limits = side.turn.ws.limits;
         limits.message_bytes_max = E::MESSAGE_BYTES_MAX.unwrap_or(limits.message_bytes_max);
-        match self.decoder.decode(data, &limits) {
+        let mut taken = 0;
+        loop {
+            let rest = data.get_mut(taken..).unwrap_or_default();
+            let parsed = self.parse_one(rest, &limits, side);
+            taken += parsed.taken;
+            if parsed.starved {
+                return Parsed::starved(taken);
+            }
+            if *side.closing != Closing::Open || self.is_full() || !side.has_room() {
+                return Parsed::taken(taken);
+            }
+        }
+    }
+
+    /// Takes the next message out of `data`, or part of it.
+    fn parse_one(&mut self, data: &mut [u8], limits: &Limits, side: &mut Side<'_, '_>) -> Parsed {
+        let length = data.len();
+        match self.decoder.decode(data, limits) {
             Ok((taken, Event::NeedMore)) => Parsed::starved(taken),
             Ok((taken, event)) => {
                 match event {
@@ -408,6 +425,7 @@ impl<E: Endpoint> Talk<E> {
             Box::new(UnderWay {
                 flights: VecDeque::new(),
                 held: None,
+                is_opening: false,
             })
         });
         let is_answered = flight.waiting.is_none();
@@ -450,7 +468,6 @@ impl<E: Endpoint> Talk<E> {
         let held = if lets_in { under_way.held.take() } else { None };
         if under_way.flights.is_empty() && under_way.held.is_none() {
             self.under_way = None;
-            self.is_opening = false;
         }
         if let Some((turnstile, incoming)) = held
             && *side.closing == Closing::Open

@@ -53,7 +53,7 @@ impl<'a, const N: usize> Params<'a, N> {
         };
         let head = request.head();
         let read = params
-            .read_pairs(head.query().unwrap_or_default().as_bytes())
+            .read_query(head.query().unwrap_or_default())
             .and_then(|()| match request.body() {
                 [] => Ok(()),
                 body => {
@@ -115,6 +115,20 @@ impl<'a, const N: usize> Params<'a, N> {
         }
     }
 
+    fn read_query(&mut self, query: &'a str) -> Result<(), Fault> {
+        if memchr::memchr2(b'%', b'+', query.as_bytes()).is_some() {
+            return self.read_pairs(query.as_bytes());
+        }
+        let mut rest = query;
+        while !rest.is_empty() {
+            let (pair, others) = split_at_byte(rest, b'&');
+            let (name, value) = split_at_byte(pair, b'=');
+            self.put(name, Cow::Borrowed(value));
+            rest = others;
+        }
+        Ok(())
+    }
+
     fn read_pairs(&mut self, encoded: &'a [u8]) -> Result<(), Fault> {
         for pair in pairs(encoded) {
             let (name, value) = pair.map_err(|_| Fault::NotUtf8)?;
@@ -148,6 +162,13 @@ impl<'a, const N: usize> Params<'a, N> {
         .map_err(|_| Fault::BadJson)?;
         nested.map_or(Ok(()), |name| Err(Fault::Nested(name)))
     }
+}
+
+/// What stands before and after the first `separator`; all and nothing if there is none.
+fn split_at_byte(text: &str, separator: u8) -> (&str, &str) {
+    memchr::memchr(separator, text.as_bytes())
+        .and_then(|at| Some((text.get(..at)?, text.get(at + 1..)?)))
+        .unwrap_or((text, ""))
 }
 
 struct Object<'p, 'a, const N: usize> {

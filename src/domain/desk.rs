@@ -60,6 +60,25 @@ struct Remembered {
     fresh_until: TimeMs,
 }
 
+/// What a socket remembers of the token that it was opened with.
+#[derive(Clone, Copy, Debug)]
+pub struct KeptToken {
+    /// Its hash.
+    pub hash: TokenHash,
+    /// Until when its use need not be noted again.
+    fresh_until: TimeMs,
+}
+
+impl KeptToken {
+    /// Of a token whose use is noted the next time.
+    pub fn new(hash: TokenHash) -> KeptToken {
+        KeptToken {
+            hash,
+            fresh_until: TimeMs(i64::MIN),
+        }
+    }
+}
+
 /// Who uses a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Lookup {
@@ -109,28 +128,45 @@ impl Desk {
             return Lookup::Nobody;
         }
         let hash = TokenHash::new(dialect, token);
-        let Some(session) = self.sessions.get_mut(&hash) else {
+        let Some((account, fresh_until)) = self.used(hash, now) else {
             return Lookup::Load(hash);
         };
+        memo.0 = Some(Box::new(Remembered {
+            dialect,
+            token: token.into(),
+            account: Arc::clone(&account),
+            revocations: self.revocations,
+            fresh_until,
+        }));
+        Lookup::Known(account)
+    }
+
+    /// A socket is used, which keeps the token that it was opened with from expiring. One whom the desk has forgotten was recorded when it
+    /// last knew them.
+    pub fn keep(&mut self, kept: &mut KeptToken, now: TimeMs) {
+        if now >= kept.fresh_until
+            && let Some((_, fresh_until)) = self.used(kept.hash, now)
+        {
+            kept.fresh_until = fresh_until;
+        }
+    }
+
+    /// Notes the use of a token, if it is here: its account, and until when that need not be noted again.
+    fn used(&mut self, hash: TokenHash, now: TimeMs) -> Option<(Arc<Account>, TimeMs)> {
+        let session = self.sessions.get_mut(&hash)?;
         let idle_ms = now.0 - session.token.used_at.0;
         if idle_ms >= self.token_idle_ms_max {
             self.sessions.remove(&hash);
             self.revocations += 1;
-            return Lookup::Load(hash);
+            return None;
         }
         let touch_ms = TOKEN_TOUCH_MS_MIN.min(self.token_idle_ms_max / 2);
         if idle_ms >= touch_ms {
             session.token.used_at = now;
             self.touches.push(hash);
         }
-        memo.0 = Some(Box::new(Remembered {
-            dialect,
-            token: token.into(),
-            account: Arc::clone(&session.account),
-            revocations: self.revocations,
-            fresh_until: TimeMs(session.token.used_at.0 + touch_ms),
-        }));
-        Lookup::Known(Arc::clone(&session.account))
+        let fresh_until = TimeMs(session.token.used_at.0 + touch_ms);
+        Some((Arc::clone(&session.account), fresh_until))
     }
 
     /// Announces that the session of a token is being loaded.

@@ -25,8 +25,12 @@ struct Attached<S> {
     /// Events up to here came before.
     since: CommitNumber,
     sockets: SmallVec<[S; 1]>,
-    groups: HashSet<ConversationId>,
+    /// Those that it is a member of; exists only while there is one.
+    groups: Option<Box<Groups>>,
 }
+
+#[derive(Debug, Default)]
+struct Groups(HashSet<ConversationId>);
 
 #[derive(Debug)]
 struct Attaching<W> {
@@ -96,7 +100,7 @@ impl<S: Copy + PartialEq, W> Roster<S, W> {
         let attached = Attached {
             since: commit,
             sockets: SmallVec::new(),
-            groups: HashSet::new(),
+            groups: None,
         };
         self.attached.insert(account, attached);
         for group in groups {
@@ -128,7 +132,11 @@ impl<S: Copy + PartialEq, W> Roster<S, W> {
         if !attached.sockets.is_empty() {
             return false;
         }
-        let groups: Vec<ConversationId> = attached.groups.iter().copied().collect();
+        let groups: Vec<ConversationId> = attached
+            .groups
+            .iter()
+            .flat_map(|all| all.0.iter().copied())
+            .collect();
         groups
             .into_iter()
             .for_each(|group| self.leave(account, group));
@@ -204,7 +212,7 @@ impl<S: Copy + PartialEq, W> Roster<S, W> {
 
     fn join(&mut self, account: AccountId, group: ConversationId) {
         if let Some(attached) = self.attached.get_mut(&account)
-            && attached.groups.insert(group)
+            && attached.groups.get_or_insert_default().0.insert(group)
         {
             self.groups.entry(group).or_default().push(account);
         }
@@ -212,7 +220,10 @@ impl<S: Copy + PartialEq, W> Roster<S, W> {
 
     fn leave(&mut self, account: AccountId, group: ConversationId) {
         if let Some(attached) = self.attached.get_mut(&account)
-            && attached.groups.remove(&group)
+            && attached
+                .groups
+                .as_mut()
+                .is_some_and(|groups| groups.0.remove(&group))
             && let Some(members) = self.groups.get_mut(&group)
         {
             members.retain(|other| *other != account);

@@ -32,6 +32,8 @@ pub struct EventLoop {
     shared: Arc<Shared>,
     /// How long it looks for events before it sleeps.
     busy_poll: Duration,
+    /// The monotonic clock in microseconds when the last turn ended.
+    ended_us: u64,
 }
 
 struct Listener {
@@ -67,6 +69,7 @@ impl EventLoop {
             poll,
             listeners,
             shard,
+            ended_us: shared.now_us(),
             shared,
             busy_poll,
         })
@@ -86,16 +89,15 @@ impl EventLoop {
             self.shared
                 .log(LogLevel::Error, &format!("polling: {error}"));
         }
-        let begun = Instant::now();
         self.shard.update_clock();
         for event in events.iter() {
             self.note(event);
         }
         self.accept_all();
         let goes_on = self.shard.turn();
-        self.shard
-            .recorder
-            .time(Histogram::TurnDuration, begun.elapsed());
+        self.ended_us = self.shared.now_us();
+        let took = Duration::from_micros(self.ended_us.saturating_sub(self.shard.now_us()));
+        self.shard.recorder.time(Histogram::TurnDuration, took);
         goes_on
     }
 
@@ -123,7 +125,7 @@ impl EventLoop {
         let next_ms = self.shard.next_turn_ms().into_iter().chain(paused_until_ms);
         let next_ms = next_ms.min()?;
         Some(Duration::from_millis(
-            next_ms.saturating_sub(self.shared.now_us() / 1_000),
+            next_ms.saturating_sub(self.ended_us / 1_000),
         ))
     }
 

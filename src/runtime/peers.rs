@@ -1,7 +1,7 @@
 //! What a shard does with its connections: open, read, let them handle things, write, close.
 
 use std::io;
-use std::sync::Arc;
+use std::num::NonZeroU64;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -30,11 +30,11 @@ pub(super) struct Peer<T> {
     pub(super) is_dirty: bool,
     pub(super) has_shut: bool,
     /// Whose socket it is, once it is attached.
-    pub(super) account: Option<AccountId>,
+    account: Option<NonZeroU64>,
     /// When the wheel brings it up next.
     pub(super) timer_ms: u64,
     /// Its part of [`Shard::body_bytes`].
-    pub(super) body_bytes: usize,
+    body_bytes: u32,
 }
 
 impl<T: Transport> Shard<T> {
@@ -126,17 +126,15 @@ impl<T: Transport> Shard<T> {
 
     fn serve(&mut self, key: Key) {
         self.catch_up();
-        self.with_conn(key, |conn, turn| {
-            if conn.has_unparsed_work(turn.http) {
-                conn.resume(turn);
-            }
-        });
-        let http = Arc::clone(&self.http);
+        let peer = self.peers.get_mut(key);
+        if peer.is_some_and(|peer| peer.conn.has_unparsed_work(&self.http)) {
+            self.with_conn(key, |conn, turn| conn.resume(turn));
+        }
         for _ in 0..READS_PER_TURN_MAX {
             let Some(peer) = self.peers.get_mut(key) else {
                 return;
             };
-            if !peer.readable || !peer.conn.wants_read(&http) {
+            if !peer.readable || !peer.conn.wants_read(&self.http) {
                 break;
             }
             match peer.transport.read(&mut self.receive) {
@@ -169,8 +167,8 @@ impl<T: Transport> Shard<T> {
         let Some(peer) = self.peers.get_mut(key) else {
             return;
         };
-        let held = peer.conn.held_bytes();
-        self.body_bytes = self.body_bytes - peer.body_bytes + held;
+        let held = u32::try_from(peer.conn.held_bytes()).unwrap_or(u32::MAX);
+        self.body_bytes = self.body_bytes - peer.body_bytes as usize + held as usize;
         peer.body_bytes = held;
         if held > 0 && self.body_bytes > SHARD_BODY_BYTES_MAX {
             self.with_conn(key, |conn, turn| conn.refuse_body(turn));
@@ -180,7 +178,7 @@ impl<T: Transport> Shard<T> {
 
     fn bound_bodies_released(&mut self, key: Key) {
         if let Some(peer) = self.peers.get_mut(key) {
-            self.body_bytes -= peer.body_bytes;
+            self.body_bytes -= peer.body_bytes as usize;
             peer.body_bytes = 0;
         }
     }
@@ -227,7 +225,7 @@ impl<T: Transport> Shard<T> {
         };
         let deadline_moved = Wheel::is_before(peer.conn.deadline_ms(), peer.timer_ms);
         if let Some(account) = gone {
-            self.detach(account, key);
+            self.detach(AccountId(account.get()), key);
         }
         if has_output {
             self.make_dirty(key);
@@ -236,10 +234,14 @@ impl<T: Transport> Shard<T> {
             self.set_timer(key);
         }
         for finished in self.finished.drain(..) {
-            let call = finished
-                .route
-                .and_then(|route| self.calls.get(route.name))
-                .copied();
+            let call = finished.route.and_then(|route| match self.last_call {
+                Some((last, number)) if std::ptr::eq(last, route) => number,
+                _ => {
+                    let number = self.calls.get(route.name).copied();
+                    self.last_call = Some((route, number));
+                    number
+                }
+            });
             let took = Duration::from_millis(self.now_ms.saturating_sub(finished.started_ms));
             self.recorder.request(call, outcome(&finished), took);
         }
@@ -307,13 +309,14 @@ impl<T: Transport> Shard<T> {
         let Some(peer) = self.peers.get_mut(key) else {
             return false;
         };
-        peer.account = Some(account);
+        peer.account = NonZeroU64::new(account.0);
         true
     }
 
     /// Whose socket a connection is.
     pub(super) fn account_of(&mut self, key: Key) -> Option<AccountId> {
-        self.peers.get_mut(key)?.account
+        let account = self.peers.get_mut(key)?.account?;
+        Some(AccountId(account.get()))
     }
 
     /// Closes a connection at once.
@@ -321,7 +324,7 @@ impl<T: Transport> Shard<T> {
         self.bound_bodies_released(key);
         if let Some(peer) = self.peers.remove(key) {
             if let Some(account) = peer.account {
-                self.detach(account, key);
+                self.detach(AccountId(account.get()), key);
             }
             self.shared.connections.fetch_sub(1, Ordering::Relaxed);
             self.recorder.sub(Gauge::ConnectionsOpen, 1);

@@ -12,7 +12,7 @@ use crate::admin::metrics::{Gauge, Recorder};
 use crate::conn::{
     BufferPool, Compressors, Delivered, EncodedPushes, Finished, HttpSettings, Want, WsSettings,
 };
-use crate::dialect::Settings;
+use crate::dialect::{Route, Settings};
 use crate::domain::command::Command;
 use crate::domain::desk::Desk;
 use crate::domain::ids::{AccountId, TimeMs};
@@ -79,6 +79,8 @@ pub struct Shard<T> {
     pub(super) heavy: Sender<Heavy>,
     pub(super) recorder: Recorder,
     pub(super) calls: Arc<HashMap<&'static str, usize>>,
+    /// The call that was answered last, which is often the next one too, and its number among the calls.
+    pub(super) last_call: Option<(&'static Route, Option<usize>)>,
     pub(super) connections_max: usize,
     pub(super) drain_timeout_ms: u64,
     pub(super) random: Box<Random>,
@@ -118,6 +120,7 @@ pub struct Shard<T> {
     pub(super) compressors: Compressors,
     pub(super) pushes: EncodedPushes,
     pub(super) now: TimeMs,
+    pub(super) now_us: u64,
     pub(super) now_ms: u64,
     pub(super) date: ImfFixdate,
     pub(super) date_second: i64,
@@ -129,7 +132,8 @@ impl<T: Transport> Shard<T> {
     /// A shard without connections.
     pub fn new(parts: Parts) -> Shard<T> {
         let desk = Desk::new(parts.views_bytes_max, parts.settings.token_idle_ms_max);
-        let now_ms = parts.shared.now_us() / 1_000;
+        let now_us = parts.shared.now_us();
+        let now_ms = now_us / 1_000;
         Shard {
             index: parts.index,
             settings: parts.settings,
@@ -143,6 +147,7 @@ impl<T: Transport> Shard<T> {
             heavy: parts.heavy,
             recorder: parts.recorder,
             calls: parts.calls,
+            last_call: None,
             connections_max: parts.connections_max,
             drain_timeout_ms: parts.drain_timeout.as_millis() as u64,
             random: parts.random,
@@ -169,6 +174,7 @@ impl<T: Transport> Shard<T> {
             buffers: BufferPool::default(),
             compressors: Compressors::default(),
             pushes: EncodedPushes::default(),
+            now_us,
             now_ms,
             date: imf_fixdate(0),
             date_second: -1,
@@ -179,7 +185,8 @@ impl<T: Transport> Shard<T> {
     /// Looks at the clocks. What happens until the next look happens at this time.
     pub fn update_clock(&mut self) {
         self.now = self.shared.wall();
-        self.now_ms = self.shared.now_us() / 1_000;
+        self.now_us = self.shared.now_us();
+        self.now_ms = self.now_us / 1_000;
         let second = self.now.0 / 1_000;
         if second != self.date_second {
             self.date_second = second;
@@ -209,6 +216,11 @@ impl<T: Transport> Shard<T> {
             .draining_since_ms
             .map(|_| self.now_ms + DRAINING_TURN_MS);
         draining.into_iter().chain(self.wheel.next_ms()).min()
+    }
+
+    /// The monotonic clock in microseconds, as this turn knows it.
+    pub fn now_us(&self) -> u64 {
+        self.now_us
     }
 
     /// The monotonic clock in milliseconds, as this turn knows it.

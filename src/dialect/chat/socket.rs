@@ -11,7 +11,7 @@ use crate::dialect::{Ask, Outcome, Settings};
 use crate::domain::account::Account;
 use crate::domain::chat::{ChatAnswer, ChatQuery, ChatRow};
 use crate::domain::command::{Command, Peer, Refusal, Reply, Who};
-use crate::domain::desk::{Lookup, SessionMemo};
+use crate::domain::desk::{KeptToken, Lookup, SessionMemo};
 use crate::domain::event::Event;
 use crate::domain::ids::AccountId;
 use crate::domain::member::Member;
@@ -28,9 +28,7 @@ pub struct Chat {
     /// Who was let in; `None` before.
     account: Option<Arc<Account>>,
     /// The token that was shown, if this server issued it.
-    token: Option<Box<[u8]>>,
-    hash: Option<TokenHash>,
-    memo: SessionMemo,
+    token: Option<KeptToken>,
     /// When it was opened, by the monotonic clock in milliseconds; 0 until the clock is looked at.
     opened_ms: u64,
     /// Exists only while something is outstanding.
@@ -38,10 +36,16 @@ pub struct Chat {
     /// Exists only while something is to be recorded.
     acknowledging: Option<Box<Acknowledging>>,
     /// Where this client's part has changed while it is asked what waits: the answer does not know of it.
-    changed: Option<Vec<Member>>,
+    changed: Option<Box<Changed>>,
     /// Ids that could stand for others and were acknowledged of late as they are, the oldest first, at most [`CHAT_RECENT_ACKS_MAX`].
-    recent: Vec<u64>,
+    recent: Option<Box<Recent>>,
 }
+
+#[derive(Default)]
+struct Changed(Vec<Member>);
+
+#[derive(Default)]
+struct Recent(Vec<u64>);
 
 /// A frame, understood.
 pub struct Incoming(Asked);
@@ -74,13 +78,11 @@ impl Endpoint for Chat {
         let chat = Chat {
             account: None,
             token: None,
-            hash: None,
-            memo: SessionMemo::default(),
             opened_ms: 0,
             outstanding: None,
             acknowledging: None,
             changed: None,
-            recent: Vec::new(),
+            recent: None,
         };
         (chat, SocketStep::Done)
     }
@@ -141,7 +143,7 @@ impl Endpoint for Chat {
                         pushed: context.presence.pushed(account),
                         rows_max: CHAT_OUTSTANDING_MAX,
                     };
-                    self.changed = Some(Vec::new());
+                    self.changed = Some(Box::default());
                     wait(Ask::Query(Query::Chat(query)), Next::Waiting)
                 }
                 None => SocketStep::Done,
@@ -204,7 +206,7 @@ impl Endpoint for Chat {
     }
 
     fn token(&self) -> Option<TokenHash> {
-        self.hash
+        self.token.map(|token| token.hash)
     }
 
     fn is_full(&self) -> bool {
@@ -275,7 +277,7 @@ impl Endpoint for Chat {
                     outstanding.update(member);
                 }
                 if let Some(changed) = &mut self.changed {
-                    changed.push(member.clone());
+                    changed.0.push(member.clone());
                 }
                 self.tidy();
                 false
@@ -306,7 +308,9 @@ impl Chat {
     fn find(&self, id: u64) -> Option<Spot> {
         let outstanding = self.outstanding.as_ref()?;
         outstanding.find(id).or_else(|| {
-            let may_stand_for_another = is_rounded(id) && !self.recent.contains(&id);
+            let recent = self.recent.as_ref();
+            let may_stand_for_another =
+                is_rounded(id) && !recent.is_some_and(|recent| recent.0.contains(&id));
             may_stand_for_another.then(|| outstanding.find_rounded(id))?
         })
     }
@@ -327,10 +331,11 @@ impl Chat {
     fn acknowledge(&mut self, id: u64, spot: Spot) -> Step {
         if let Some(outstanding) = &mut self.outstanding {
             if is_rounded(id) && outstanding.find(id) == Some(spot) {
-                if self.recent.len() >= CHAT_RECENT_ACKS_MAX {
-                    self.recent.remove(0);
+                let Recent(recent) = &mut **self.recent.get_or_insert_default();
+                if recent.len() >= CHAT_RECENT_ACKS_MAX {
+                    recent.remove(0);
                 }
-                self.recent.push(id);
+                recent.push(id);
             }
             outstanding.acknowledge(spot);
         }
@@ -362,18 +367,16 @@ impl Chat {
 
     /// A connection that is used keeps its token from expiring.
     fn use_token(&mut self, context: &mut SocketContext<'_>) {
-        if let Some(token) = &self.token {
-            // Whoever the desk has forgotten was recorded when it last knew them.
-            let _ = context
-                .desk
-                .session(&mut self.memo, Dialect::Chat, token, context.now);
+        if let Some(token) = &mut self.token {
+            context.desk.keep(token, context.now);
         }
     }
 
     fn let_in(&mut self, auth: Auth, context: &mut SocketContext<'_>) -> Step {
+        let memo = &mut SessionMemo::default();
         let lookup = context
             .desk
-            .session(&mut self.memo, Dialect::Chat, &auth.token, context.now);
+            .session(memo, Dialect::Chat, &auth.token, context.now);
         match lookup {
             Lookup::Known(account) => self.let_in_as(auth, Some(account), context),
             Lookup::Load(hash) => wait(Ask::Session(hash), Next::Session(auth)),
@@ -390,8 +393,8 @@ impl Chat {
     ) -> Step {
         match (auth.user, account) {
             (Some(user), Some(account)) if account.id == user => {
-                self.hash = Some(TokenHash::new(Dialect::Chat, &auth.token));
-                self.token = Some(auth.token);
+                let hash = TokenHash::new(Dialect::Chat, &auth.token);
+                self.token = Some(KeptToken::new(hash));
                 self.attach(account)
             }
             (Some(user), None)
@@ -418,7 +421,7 @@ impl Chat {
         let (ChatAnswer::Waiting { pushed, others }, Some(own)) = (answer, self.account()) else {
             return SocketStep::Done;
         };
-        let changed = self.changed.take().unwrap_or_default();
+        let Changed(changed) = *self.changed.take().unwrap_or_default();
         // What has come since the question was pushed here or elsewhere.
         let since = context.presence.pushed(own);
         let mut count = 0;

@@ -1,6 +1,5 @@
 //! Messages as this dialect shows them, and what it keeps with its own that the others do not need.
 
-use std::io::Write;
 use std::sync::Arc;
 
 use crate::dialect::json::{put_escaped, put_number, put_string};
@@ -141,8 +140,18 @@ pub(super) fn put_id(out: &mut Vec<u8>, message: &Message) {
     match &message.client_id {
         Some(client_id) if message.origin == Dialect::Jim => put_string(out, client_id),
         _ => {
-            // Writing to a vector cannot fail.
-            let _ = write!(out, "\"{:032x}\"", message.id.0);
+            let mut digits = [b'0'; 32];
+            let mut rest = message.id.0;
+            for digit in digits.iter_mut().rev() {
+                *digit = match (rest & 0xf) as u8 {
+                    low @ 0..=9 => b'0' + low,
+                    high => b'a' + high - 10,
+                };
+                rest >>= 4;
+            }
+            out.push(b'"');
+            out.extend_from_slice(&digits);
+            out.push(b'"');
         }
     }
 }

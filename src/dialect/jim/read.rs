@@ -154,16 +154,33 @@ impl<'a> Fields<'a> {
 
 /// The index of the field that `name` means.
 fn place(name: &str) -> Option<usize> {
-    const NAME_BYTES_MAX: usize = 16;
-    let mut folded = [0u8; NAME_BYTES_MAX];
-    let mut length = 0;
+    const NAME_BYTES_MAX: u32 = u128::BITS / 8;
+    let mut folded = 0u128;
+    let mut left = NAME_BYTES_MAX;
     for byte in name.bytes().filter(|byte| !matches!(byte, b'_' | b'-')) {
-        *folded.get_mut(length)? = byte.to_ascii_lowercase();
-        length += 1;
+        // No name has a zero, which stands for the end.
+        left = left.checked_sub(1).filter(|_| byte != 0)?;
+        folded = folded << 8 | u128::from(byte.to_ascii_lowercase());
     }
-    let folded = folded.get(..length)?;
-    NAMES.binary_search(&folded).ok()
+    let folded = folded.checked_shl(8 * left)?;
+    KEYS.binary_search(&folded).ok()
 }
+
+/// [`NAMES`] as numbers of the same order, the first byte the highest, with zeros behind the last.
+const KEYS: [u128; NAMES.len()] = {
+    let mut keys = [0; NAMES.len()];
+    let mut place = 0;
+    while place < NAMES.len() {
+        let name = NAMES[place];
+        let mut at = 0;
+        while at < name.len() {
+            keys[place] |= (name[at] as u128) << (u128::BITS as usize - 8 * (at + 1));
+            at += 1;
+        }
+        place += 1;
+    }
+    keys
+};
 
 struct Reader<'a> {
     text: &'a str,
@@ -291,10 +308,13 @@ impl<'a> Reader<'a> {
     fn compact_string(&mut self, out: &mut Option<String>) -> Result<(), Malformed> {
         let (start, quote) = (self.at, self.peek());
         let text = self.string()?;
+        let Some(out) = out else {
+            return Ok(());
+        };
         let raw = self.slice(start);
         if quote == Some(b'"') && !raw.contains("\\'") {
-            put(out, raw);
-        } else if let Some(out) = out {
+            out.push_str(raw);
+        } else {
             let mut string = Vec::new();
             put_string(&mut string, &text);
             out.push_str(&String::from_utf8_lossy(&string));
@@ -322,6 +342,9 @@ impl<'a> Reader<'a> {
         let mut decoded: Option<String> = None;
         let mut plain = start;
         loop {
+            let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+            let ends = |byte: &u8| *byte == quote || *byte == b'\\' || *byte < 0x20;
+            self.at += rest.iter().position(ends).ok_or(Malformed)?;
             match self.next() {
                 Some(byte) if byte == quote => break,
                 Some(b'\\') => {
@@ -331,8 +354,7 @@ impl<'a> Reader<'a> {
                     decoded.push(self.escape()?);
                     plain = self.at;
                 }
-                Some(0..0x20) | None => return Err(Malformed),
-                Some(_) => {}
+                _ => return Err(Malformed),
             }
         }
         let last = self.text.get(plain..self.at - 1).unwrap_or_default();

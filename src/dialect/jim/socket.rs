@@ -9,7 +9,7 @@ use crate::dialect::socket::{Endpoint, SocketContext, SocketStep, Turnstile};
 use crate::dialect::{Ask, Outcome, Settings};
 use crate::domain::account::Account;
 use crate::domain::command::{Command, Peer, Refusal, Reply, Send};
-use crate::domain::desk::{Lookup, SessionMemo};
+use crate::domain::desk::{KeptToken, Lookup, SessionMemo};
 use crate::domain::event::Event;
 use crate::domain::ids::{AccountId, ConversationId, TimeMs};
 use crate::domain::member::ReadMark;
@@ -27,9 +27,8 @@ use crate::proto::ws::close;
 pub struct Jim {
     /// Who is logged in; `None` before that and when it failed.
     account: Option<Arc<Account>>,
-    token: Option<Box<[u8]>>,
-    hash: Option<TokenHash>,
-    memo: SessionMemo,
+    /// The token that it was opened with.
+    token: Option<KeptToken>,
 }
 
 /// A frame, understood.
@@ -71,18 +70,19 @@ impl Endpoint for Jim {
     type Call = Call;
 
     fn open(query: Option<&str>, context: &mut SocketContext<'_>) -> (Jim, Step) {
+        let token = token_of(query);
         let mut jim = Jim {
             account: None,
-            token: token_of(query),
-            hash: None,
-            memo: SessionMemo::default(),
+            token: token
+                .as_deref()
+                .map(|token| KeptToken::new(TokenHash::new(Dialect::Jim, token))),
         };
-        let lookup = match &jim.token {
+        let lookup = match token {
             Some(token) => {
-                jim.hash = Some(TokenHash::new(Dialect::Jim, token));
+                let memo = &mut SessionMemo::default();
                 context
                     .desk
-                    .session(&mut jim.memo, Dialect::Jim, token, context.now)
+                    .session(memo, Dialect::Jim, &token, context.now)
             }
             None => Lookup::Nobody,
         };
@@ -227,7 +227,7 @@ impl Endpoint for Jim {
     }
 
     fn token(&self) -> Option<TokenHash> {
-        self.hash
+        self.token.map(|token| token.hash)
     }
 
     fn pushes(&mut self, event: &Event, _context: &mut SocketContext<'_>) -> bool {
@@ -269,11 +269,8 @@ impl Jim {
 
     /// A connection that is used keeps its token from expiring.
     fn use_token(&mut self, context: &mut SocketContext<'_>) {
-        if let Some(token) = &self.token {
-            // Whoever the desk has forgotten was recorded when it last knew them.
-            let _ = context
-                .desk
-                .session(&mut self.memo, Dialect::Jim, token, context.now);
+        if let Some(token) = &mut self.token {
+            context.desk.keep(token, context.now);
         }
     }
 
@@ -397,7 +394,8 @@ fn send(
     context: &mut SocketContext<'_>,
     put: impl FnOnce(&mut Vec<u8>, &SocketContext<'_>),
 ) -> Step {
-    let mut out = Vec::new();
+    const ANSWER_BYTES_USUAL: usize = 128;
+    let mut out = Vec::with_capacity(ANSWER_BYTES_USUAL);
     put(&mut out, context);
     context.frames.text(&out);
     SocketStep::Done

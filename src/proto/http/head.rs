@@ -95,6 +95,8 @@ pub(super) struct Facts {
     version_minor: u8,
     keep_alive: bool,
     websocket: bool,
+    websocket_fields: bool,
+    origin: bool,
     expect_continue: bool,
 }
 
@@ -111,16 +113,13 @@ pub struct Head<'a> {
 impl<'a> Head<'a> {
     /// `raw` is a head that was parsed to `facts`.
     pub(super) fn new(raw: &'a [u8], facts: Facts) -> Self {
-        const VERSION_AND_LINE_END: usize = " HTTP/1.1\r\n".len();
         let method_end = facts.method_len as usize;
         let target_start = method_end + 1;
         let target_end = target_start + facts.target_len as usize;
         Self {
             method_name: text(raw.get(..method_end)),
             target: text(raw.get(target_start..target_end)),
-            fields: raw
-                .get(target_end + VERSION_AND_LINE_END..)
-                .unwrap_or_default(),
+            fields: fields_after(raw, target_end),
             facts,
         }
     }
@@ -184,9 +183,10 @@ impl<'a> Head<'a> {
 
     /// The values of all fields of that name, in any case.
     pub fn header_all<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
-        self.headers()
-            .filter(move |(field, _)| field.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value)
+        let name = name.as_bytes();
+        std::iter::successors(Field::first(self.fields), |field| Field::first(field.rest))
+            .filter(move |field| field.name.eq_ignore_ascii_case(name))
+            .map(|field| field.value)
     }
 
     /// [`Self::header`], `None` also if the value is not UTF-8.
@@ -216,6 +216,16 @@ impl<'a> Head<'a> {
         self.facts.websocket
     }
 
+    /// Whether there is `Sec-WebSocket-Key` or `Sec-WebSocket-Version`, with which only the handshake comes (RFC 6455 §4.1).
+    pub fn has_websocket_fields(&self) -> bool {
+        self.facts.websocket_fields
+    }
+
+    /// The first `Origin` (RFC 6454 §7).
+    pub fn origin(&self) -> Option<&'a [u8]> {
+        self.facts.origin.then(|| self.header("origin")).flatten()
+    }
+
     /// Whether the client waits for `100 Continue` before it sends the body (RFC 9110 §10.1.1).
     pub(super) fn expects_continue(&self) -> bool {
         self.facts.expect_continue && self.facts.framing != Framing::Absent
@@ -232,11 +242,36 @@ impl<'a> Iterator for Headers<'a> {
     type Item = (&'a str, &'a [u8]);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let line = self.rest.get(..memchr::memchr(b'\r', self.rest)?)?;
-        let colon = memchr::memchr(b':', line)?;
-        self.rest = self.rest.get(line.len() + 2..)?;
-        Some((text(line.get(..colon)), line.get(colon + 1..)?.trim_ascii()))
+        let field = Field::first(self.rest)?;
+        self.rest = field.rest;
+        Some((text(Some(field.name)), field.value))
     }
+}
+
+/// A header field and what follows it.
+struct Field<'a> {
+    name: &'a [u8],
+    value: &'a [u8],
+    rest: &'a [u8],
+}
+
+impl<'a> Field<'a> {
+    fn first(fields: &'a [u8]) -> Option<Self> {
+        let line = fields.get(..memchr::memchr(b'\r', fields)?)?;
+        let colon = memchr::memchr(b':', line)?;
+        Some(Self {
+            name: line.get(..colon)?,
+            value: line.get(colon + 1..)?.trim_ascii(),
+            rest: fields.get(line.len() + 2..)?,
+        })
+    }
+}
+
+/// The header fields of a head whose request target ends at `target_end`.
+fn fields_after(raw: &[u8], target_end: usize) -> &[u8] {
+    const VERSION_AND_LINE_END: usize = " HTTP/1.1\r\n".len();
+    raw.get(target_end + VERSION_AND_LINE_END..)
+        .unwrap_or_default()
 }
 
 /// Text that was found to be UTF-8 before.
@@ -256,7 +291,7 @@ pub(super) fn check_request_line(line: &[u8]) -> Result<(), Refusal> {
 }
 
 /// Parses a complete head, the empty line included, in which every line ends in CRLF.
-pub(super) fn parse(raw: &[u8], limits: &Limits) -> Result<Facts, Refusal> {
+pub(super) fn parse<'a>(raw: &'a [u8], limits: &Limits) -> Result<Head<'a>, Refusal> {
     match parse_supported(raw, limits) {
         Err(Syntax::Http(httparse::Error::Version)) => {
             check_later_version(raw)?;
@@ -266,7 +301,7 @@ pub(super) fn parse(raw: &[u8], limits: &Limits) -> Result<Facts, Refusal> {
             if let Some(minor) = line_end.checked_sub(1).and_then(|i| as_known.get_mut(i)) {
                 *minor = b'1';
             }
-            parse_supported(&as_known, limits)
+            parse_supported(&as_known, limits).map(|head| Head::new(raw, head.facts))
         }
         parsed => parsed,
     }
@@ -324,6 +359,8 @@ struct Fields<'a> {
     keep_alive: bool,
     upgrade: bool,
     websocket: bool,
+    websocket_fields: bool,
+    origin: bool,
     expect_continue: bool,
     expect_other: bool,
 }
@@ -338,6 +375,8 @@ impl<'a> Fields<'a> {
             keep_alive: false,
             upgrade: false,
             websocket: false,
+            websocket_fields: false,
+            origin: false,
             expect_continue: false,
             expect_other: false,
         };
@@ -372,6 +411,9 @@ impl<'a> Fields<'a> {
                     fields.expect_continue |= known;
                     fields.expect_other |= !known;
                 }
+                6 => fields.origin |= is("origin"),
+                17 => fields.websocket_fields |= is("sec-websocket-key"),
+                21 => fields.websocket_fields |= is("sec-websocket-version"),
                 _ => {}
             }
         }
@@ -419,7 +461,7 @@ fn content_length(value: &[u8]) -> Option<u64> {
     })
 }
 
-fn parse_supported(raw: &[u8], limits: &Limits) -> Result<Facts, Syntax> {
+fn parse_supported<'a>(raw: &'a [u8], limits: &Limits) -> Result<Head<'a>, Syntax> {
     let mut storage = [const { MaybeUninit::uninit() }; HEADER_COUNT_MAX];
     let count_max = limits.header_count_max.min(HEADER_COUNT_MAX);
     let mut request = httparse::Request::new(&mut []);
@@ -454,7 +496,7 @@ fn parse_supported(raw: &[u8], limits: &Limits) -> Result<Facts, Syntax> {
     if fields.expect_other {
         return Err(Refusal::new(417, "unknown expectation").into());
     }
-    Ok(Facts {
+    let facts = Facts {
         framing,
         method_len: method_name.len() as u32,
         target_len: target.len() as u32,
@@ -466,7 +508,15 @@ fn parse_supported(raw: &[u8], limits: &Limits) -> Result<Facts, Syntax> {
         keep_alive: !fields.close && (version_minor > 0 || fields.keep_alive),
         websocket: method == Method::Get && version_minor > 0 && fields.upgrade && fields.websocket,
         // RFC 9110 §10.1.1: a server ignores it from an HTTP/1.0 client.
+        websocket_fields: fields.websocket_fields,
+        origin: fields.origin,
         expect_continue: fields.expect_continue && version_minor > 0,
+    };
+    Ok(Head {
+        target,
+        method_name,
+        fields: fields_after(raw, method_name.len() + " ".len() + target.len()),
+        facts,
     })
 }
 
@@ -516,6 +566,18 @@ fn split_target(target: &str, method: Method) -> Option<TargetParts> {
     })
 }
 
+/// Which bytes a host's name is made of.
+static IN_NAME: [bool; 256] = {
+    let mut in_name = [false; 256];
+    let mut byte = 0;
+    while byte < in_name.len() {
+        in_name[byte] = (byte as u8).is_ascii_alphanumeric()
+            || matches!(byte as u8, b'-' | b'.' | b'_' | b'~' | b'%');
+        byte += 1;
+    }
+    in_name
+};
+
 /// Whether this is a host, not empty, with an optional port (RFC 3986 §3.2.2, §3.2.3): a name, an IPv4 address or an
 /// IPv6 address in brackets. Answers build addresses from it, so the punctuation (`sub-delims`) that the grammar
 /// allows in a name and DNS has not is refused.
@@ -535,15 +597,8 @@ fn is_authority(value: &[u8]) -> bool {
             (address, after.get(1..).unwrap_or_default())
         }
         _ => {
-            let end = memchr::memchr(b':', value).unwrap_or(value.len());
-            let (name, after) = value.split_at(end);
-            if !name
-                .iter()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"-._~%".contains(byte))
-            {
-                return false;
-            }
-            (name, after)
+            let end = value.iter().position(|byte| !IN_NAME[usize::from(*byte)]);
+            value.split_at(end.unwrap_or(value.len()))
         }
     };
     let port_is_good = match port.split_first() {

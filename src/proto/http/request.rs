@@ -6,7 +6,10 @@
 
 use std::fmt;
 
-use crate::limits::{BLANK_LINES_MAX, HEADER_BYTES_MAX, HEADER_COUNT_MAX, REQUEST_LINE_BYTES_MAX};
+use crate::limits::{
+    BLANK_LINES_MAX, HEADER_BYTES_MAX, HEADER_COUNT_MAX, REPEATED_HEAD_BYTES_MAX,
+    REQUEST_LINE_BYTES_MAX,
+};
 
 use super::chunked::ChunkedDecoder;
 use super::head::{self, Facts, Framing, Head};
@@ -118,6 +121,31 @@ pub struct Decoder {
     /// Empty lines skipped before this request.
     blank_lines: u8,
     pending: Option<Box<Pending>>,
+    last: Option<Box<Last>>,
+}
+
+/// The last head, for clients that ask the same again and again: the same bytes mean the same.
+#[derive(Debug, Default)]
+struct Last {
+    raw: Vec<u8>,
+    facts: Option<Facts>,
+}
+
+impl Last {
+    /// The head that `data` begins with, if it is this one. Whether a head ends lies in its bytes alone.
+    fn repeated<'a>(&self, data: &'a [u8]) -> Option<Head<'a>> {
+        let facts = self.facts?;
+        let (raw, _) = data.split_at_checked(self.raw.len())?;
+        (*raw == *self.raw).then(|| Head::new(raw, facts))
+    }
+
+    fn set(&mut self, raw: &[u8], facts: Facts) {
+        self.facts = (raw.len() <= REPEATED_HEAD_BYTES_MAX).then_some(facts);
+        self.raw.clear();
+        if self.facts.is_some() {
+            self.raw.extend_from_slice(raw);
+        }
+    }
 }
 
 /// A request whose body is collected.
@@ -168,12 +196,24 @@ impl Decoder {
         }
         let skipped = self.skip_blank_lines(data)?;
         let data = data.get(skipped..).unwrap_or_default();
-        let Some(head_len) = self.find_head_end(data, limits)? else {
-            return Ok((skipped, Event::NeedMore));
+        let last = self.last.as_deref();
+        let repeated = last.and_then(|last| Some((last.raw.len(), last.repeated(data)?)));
+        let (head_len, head) = match repeated {
+            Some(repeated) => repeated,
+            None => {
+                let Some(head_len) = self.find_head_end(data, limits)? else {
+                    return Ok((skipped, Event::NeedMore));
+                };
+                let raw = data.get(..head_len).unwrap_or(data);
+                let head = head::parse(raw, limits)?;
+                self.last.get_or_insert_default().set(raw, head.facts());
+                (head_len, head)
+            }
         };
         let (raw, rest) = data.split_at_checked(head_len).unwrap_or((data, &[]));
-        let head = Head::new(raw, head::parse(raw, limits)?);
-        *self = Self::default();
+        self.searched = 0;
+        self.request_line_len = 0;
+        self.blank_lines = 0;
         let consumed = skipped + raw.len();
         let request = |body| Event::Request(Request { head, body });
         let (body_max, transfer) = match head.framing() {
@@ -215,6 +255,11 @@ impl Decoder {
             return Ok((consumed, Event::Continue));
         }
         self.decode_body(rest, consumed)
+    }
+
+    /// Frees what is kept of a request that was taken; one under way is forgotten.
+    pub fn release(&mut self) {
+        self.pending = None;
     }
 
     /// The request whose body is under way or was refused, with what came of that.

@@ -4,7 +4,7 @@ use super::{
     Violation, close,
     deflate::Inflater,
     extension::Deflate,
-    frame::{Header, Opcode},
+    frame::{self, Header, Opcode},
     mask,
     message::{Message, PayloadRef},
 };
@@ -98,6 +98,22 @@ impl Decoder {
         data: &'a mut [u8],
         limits: &Limits,
     ) -> Result<(usize, Event<'a>), Violation> {
+        // Most of what comes.
+        if self.message.is_none()
+            && !self.closed
+            && let Some((opcode, mask, place)) = frame::usual(data, limits.message_bytes_max)
+        {
+            let end = place.end;
+            let payload = data.get_mut(place).unwrap_or_default();
+            mask::unmask(payload, mask);
+            return match event_in_place(opcode, payload) {
+                Ok(event) => Ok((end, event)),
+                Err(violation) => {
+                    self.close();
+                    Err(violation)
+                }
+            };
+        }
         let (taken, found) = match self.advance(data, limits) {
             Ok(progress) => progress,
             Err(violation) => {

@@ -1,5 +1,7 @@
 //! Frame headers (RFC 6455 §5.2).
 
+use std::ops::Range;
+
 use super::Violation;
 use crate::limits::WS_CONTROL_BYTES_MAX;
 
@@ -131,6 +133,32 @@ impl Header {
             header_bytes: data.len() - rest.len(),
         }))
     }
+}
+
+/// The opcode, mask and place of the payload of the frame at the start of `data` if it is a whole message in the usual form: text or
+/// binary, final, not compressed, whole in `data`, below 64 KiB and not longer than `bytes_max`. `None` says nothing about it.
+#[inline]
+pub(super) fn usual(data: &[u8], bytes_max: usize) -> Option<(Opcode, [u8; 4], Range<usize>)> {
+    const TEXT: u8 = FIN | Opcode::Text as u8;
+    const BINARY: u8 = FIN | Opcode::Binary as u8;
+    let (&[first, second], rest) = data.split_first_chunk()?;
+    let opcode = match first {
+        TEXT => Opcode::Text,
+        BINARY => Opcode::Binary,
+        _ => return None,
+    };
+    let (length, rest) = match second.checked_sub(MASKED)? {
+        LENGTH_16 => {
+            let (length, rest) = rest.split_first_chunk()?;
+            let length = u16::from_be_bytes(*length);
+            (length >= u16::from(LENGTH_16)).then_some((usize::from(length), rest))?
+        }
+        LENGTH_64 => return None,
+        short => (usize::from(short), rest),
+    };
+    let (&mask, rest) = rest.split_first_chunk()?;
+    let start = data.len() - rest.len();
+    (length <= rest.len().min(bytes_max)).then_some((opcode, mask, start..start + length))
 }
 
 /// Writes the header of a server's frame: final, not masked, its length in as few bytes as it needs. `rsv1` marks a

@@ -13,15 +13,12 @@ use crate::limits::{
     STORE_BUSY_MS_MAX, WAL_CHECKPOINT_PAGES, WAL_LEFT_PAGES_MAX, WAL_PAGES_MAX, WAL_RESTART_PAGES,
     WAL_RESTART_WAIT_MS_MAX,
 };
-use crate::store::sqlite::segment::Segment;
 use crate::store::{Result, StoreError};
 
 const LOG_PAGES: &str = "PRAGMA wal_checkpoint(NOOP)";
 const MOVE_PAGES: &str = "PRAGMA wal_checkpoint(PASSIVE)";
 const START_ANEW: &str = "PRAGMA wal_checkpoint(RESTART)";
 
-/// Most tasks that wait for the thread.
-const TASKS_MAX: usize = 2;
 /// So many messages count as a commit more.
 const LOOK_MESSAGES: usize = 64;
 
@@ -52,20 +49,11 @@ impl Default for Thresholds {
     }
 }
 
-/// What the thread does.
-#[derive(Debug)]
-enum Task {
-    /// Moves pages from the log into the file.
-    MovePages,
-    /// Gives the memory of a segment back, which is in many pieces.
-    Drop(Arc<Segment>),
-}
-
 /// The thread that moves pages.
 #[derive(Debug)]
 pub(super) struct Checkpointer {
     /// Dropped first, which ends the thread.
-    wake: Option<Sender<Task>>,
+    wake: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
     /// Held by whoever moves pages.
     moving: Arc<Mutex<()>>,
@@ -80,7 +68,7 @@ impl Checkpointer {
     /// # Errors
     /// When there is no thread to be had.
     pub(super) fn start(connection: Connection, thresholds: Thresholds) -> Result<Checkpointer> {
-        let (wake, woken) = bounded(TASKS_MAX);
+        let (wake, woken) = bounded(1);
         let moving = Arc::new(Mutex::new(()));
         let shared = Arc::clone(&moving);
         let thread = std::thread::Builder::new()
@@ -127,19 +115,11 @@ impl Checkpointer {
             if !self.moving.is_locked() {
                 self.start_anew(connection, gate);
             }
-        } else if left >= checkpoint
+        } else if (left >= checkpoint || pages >= restart)
             && let Some(wake) = &self.wake
         {
             // A thread that has much to do is asked again after the next commit.
-            let _ = wake.try_send(Task::MovePages);
-        }
-    }
-
-    /// Takes a segment that is not needed any more.
-    pub(super) fn discard(&self, segment: Arc<Segment>) {
-        if let Some(wake) = &self.wake {
-            // If the thread has much to do the memory is given back here.
-            let _ = wake.try_send(Task::Drop(segment));
+            let _ = wake.try_send(());
         }
     }
 
@@ -169,16 +149,11 @@ impl Drop for Checkpointer {
     }
 }
 
-fn run(connection: &Connection, woken: &Receiver<Task>, moving: &Mutex<()>) {
-    for task in woken {
-        match task {
-            Task::MovePages => {
-                let _moving = moving.lock();
-                // What could not be moved stays in the log, and another commit asks again.
-                let _ = connection.query_row(MOVE_PAGES, [], |_| Ok(()));
-            }
-            Task::Drop(segment) => drop(segment),
-        }
+fn run(connection: &Connection, woken: &Receiver<()>, moving: &Mutex<()>) {
+    for () in woken {
+        let _moving = moving.lock();
+        // What could not be moved stays in the log, and another commit asks again.
+        let _ = connection.query_row(MOVE_PAGES, [], |_| Ok(()));
     }
 }
 

@@ -183,11 +183,11 @@ impl Fold {
             return Ok(false);
         };
         while *left > 0 {
-            let Some((conversation, list)) = conversations.next() else {
+            let Some((conversation, newest)) = conversations.next() else {
                 self.stage = Stage::Keys(Sorted::new(data.keys()));
                 break;
             };
-            let at = data.entries(list, &mut self.entries);
+            let at = data.entries(conversation, newest, &mut self.entries);
             *left -= cost::HEAD + self.entries.len() as i64 * cost::MESSAGE;
             if let (Some(newest), Some(lists)) = (self.entries.last(), &mut self.lists) {
                 for entry in &self.entries {
@@ -247,8 +247,8 @@ impl Fold {
                 return Ok(false);
             }
             self.members.begin(connection, first)?;
-            while let Some((key, member)) = changes.next_if(|(key, _)| self.members.covers(*key)) {
-                self.members.put(key, data.newest_row(member)?);
+            while let Some((key, version)) = changes.next_if(|(key, _)| self.members.covers(*key)) {
+                self.members.put(key, data.row(version)?);
                 *left -= cost::MEMBER;
             }
             let changed = self.members.store(connection)?;

@@ -111,17 +111,14 @@ pub(super) fn take_row(
     Ok(member)
 }
 
-/// The bytes of the first row in `rows`, without whose it is.
+/// Passes over whose row is next.
 ///
 /// # Errors
 /// When there is no row.
-pub(super) fn first_row(rows: &[u8]) -> Result<&[u8]> {
-    let mut bytes = Bytes(rows);
-    let account = AccountId(bytes.number()?);
-    let conversation = ConversationId(bytes.number()?);
-    let row = bytes.0;
-    take_row(&mut bytes, account, conversation)?;
-    Ok(row.get(..row.len() - bytes.0.len()).unwrap_or_default())
+pub(super) fn skip_key(bytes: &mut Bytes<'_>) -> Result<()> {
+    bytes.number()?;
+    bytes.number()?;
+    Ok(())
 }
 
 fn take_holes(bytes: &mut Bytes<'_>) -> Result<Holes> {

@@ -112,6 +112,8 @@ struct Open {
     /// The newest message.
     newest: MessageId,
     additions: Additions,
+    /// One that is folded, for its memory.
+    spare: Option<Segment>,
     /// Whether pages that become free are overwritten.
     is_erasing: bool,
 }
@@ -186,6 +188,7 @@ impl SqliteStore {
             commit: counters.commit,
             newest: MessageId(newest),
             additions: Additions::default(),
+            spare: None,
             is_erasing: false,
         };
         self.shared.tail.reset(segments, state.secret);
@@ -305,17 +308,29 @@ impl Open {
             self.newest = MessageId(last.entry.message);
         }
         if tuning.is_full(newest) {
-            tail.seal(Segment::new(number.0, self.newest.0, tuning.room()));
+            tail.seal(self.empty_segment(tuning));
         }
-        let folded = is_folded.then(|| tail.drop_oldest()).flatten();
         drop(segments);
+        if is_folded {
+            // Unless a snapshot still has it.
+            self.spare = tail.drop_oldest().and_then(Arc::into_inner);
+        }
         if let Some(checkpointer) = &mut self.checkpointer {
-            if let Some(folded) = folded {
-                checkpointer.discard(folded);
-            }
             checkpointer.committed(&self.connection, &shared.gate, load.messages);
         }
         Ok(())
+    }
+
+    /// A segment for what comes after the newest commit.
+    fn empty_segment(&mut self, tuning: &Tuning) -> Segment {
+        let (commit, message) = (self.commit.0, self.newest.0);
+        match self.spare.take() {
+            Some(mut spare) => {
+                spare.clear(commit, message);
+                spare
+            }
+            None => Segment::new(commit, message, tuning.room()),
+        }
     }
 
     fn fold_all(&mut self, shared: &Shared) -> Result<()> {

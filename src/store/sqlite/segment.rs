@@ -1,19 +1,20 @@
 //! A segment of the tail: what some successive commits changed, found by conversation, account and key.
 //!
-//! Everything stands in the order of its coming; what belongs together is chained by indexes of 4 bytes, and the beginnings of chains are
-//! found by hash. Nothing is sorted before the segment is folded.
+//! What comes is appended; what belongs together is chained by indexes of 4 bytes, and the beginnings of chains are found by hash. Nothing is
+//! sorted before the segment is folded.
 
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 
 use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 use parking_lot::{RwLock, RwLockReadGuard};
 
 use crate::domain::conversation::Head;
 use crate::domain::ids::{AccountId, ConversationId, MessageId, Position, TimeMs};
 use crate::domain::member::Member;
-use crate::store::sqlite::block::Entry;
-use crate::store::sqlite::journal::{first_row, take_member};
+use crate::store::sqlite::block::Entry as ListEntry;
+use crate::store::sqlite::journal::{skip_key, take_member};
 use crate::store::sqlite::keys::{prefix, same_id};
 use crate::store::sqlite::varint::Bytes;
 use crate::store::{Result, StoreError};
@@ -39,13 +40,14 @@ pub(super) struct Data {
     /// The latest time of a message; 0 without any.
     pub(super) newest_at: i64,
     messages: Vec<TailMessage>,
-    conversations: Vec<List>,
-    by_conversation: HashTable<u32>,
+    conversations: HashTable<List>,
     keys: Vec<Key>,
+    /// The newest key of each id.
     by_id: HashTable<u32>,
-    /// Members whose rows changed.
-    members: Vec<Slot>,
-    by_member: HashTable<u32>,
+    members: HashTable<Slot>,
+    /// Members in the order of their coming.
+    links: Vec<Link>,
+    /// The last link of each account.
     by_account: HashTable<u32>,
     versions: Vec<Version>,
     /// Members' rows as in the journal.
@@ -59,7 +61,7 @@ struct List {
     /// The first position; meaningless without a message.
     first: u64,
     newest: u32,
-    /// The member who came last.
+    /// The link of the member who came last.
     member: u32,
 }
 
@@ -90,6 +92,13 @@ struct Slot {
     conversation: u64,
     /// The newest version of its row.
     newest: u32,
+}
+
+/// What leads from a member to others.
+#[derive(Clone, Copy, Debug)]
+struct Link {
+    account: u64,
+    conversation: u64,
     /// Another member of the conversation.
     next_member: u32,
     /// The account in another conversation.
@@ -98,8 +107,9 @@ struct Slot {
 
 #[derive(Clone, Copy, Debug)]
 struct Version {
-    /// Where its row begins.
+    /// Where its row begins and ends.
     row: u32,
+    end: u32,
     commit: u32,
     /// The version before it.
     previous: u32,
@@ -109,7 +119,7 @@ struct Version {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Appended {
     /// The conversation, the position, the id and the sender.
-    pub(super) entry: Entry,
+    pub(super) entry: ListEntry,
     /// Its time.
     pub(super) at: TimeMs,
     /// Its key, if a client gave it an id.
@@ -155,12 +165,11 @@ impl Segment {
             last_message: message,
             newest_at: 0,
             messages: Vec::with_capacity(room.messages),
-            conversations: Vec::new(),
-            by_conversation: HashTable::new(),
+            conversations: HashTable::new(),
             keys: Vec::new(),
             by_id: HashTable::new(),
-            members: Vec::new(),
-            by_member: HashTable::new(),
+            members: HashTable::new(),
+            links: Vec::new(),
             by_account: HashTable::new(),
             versions: Vec::new(),
             rows: Vec::with_capacity(room.member_bytes),
@@ -170,12 +179,30 @@ impl Segment {
         }
     }
 
+    /// Begins anew after `commit`, in the memory that it has.
+    pub(super) fn clear(&mut self, commit: u64, message: u64) {
+        let data = self.data.get_mut();
+        data.base = commit;
+        data.last_commit = commit;
+        data.last_message = message;
+        data.newest_at = 0;
+        data.messages.clear();
+        data.conversations.clear();
+        data.keys.clear();
+        data.by_id.clear();
+        data.members.clear();
+        data.links.clear();
+        data.by_account.clear();
+        data.versions.clear();
+        data.rows.clear();
+    }
+
     /// What is inside. The writer waits for whoever holds it.
     pub(super) fn read(&self) -> RwLockReadGuard<'_, Data> {
         self.data.read()
     }
 
-    /// Adds what `commit` brings: messages in the order of their ids, and `rows`, which begin where `rows_at` says.
+    /// Adds what `commit` brings: messages in the order of their ids, and `rows`, which begin where `rows_at` says, one behind the other.
     ///
     /// # Errors
     /// When a message does not stand right behind the one before it in its conversation. Then the segment is not to be used.
@@ -195,9 +222,10 @@ impl Segment {
         let begin = data.rows.len();
         tag_of(begin + rows.len())?;
         data.rows.extend_from_slice(rows);
-        for row in rows_at {
-            let offset = tag_of(begin + row.offset)?;
-            data.append_row(tag, row, offset)?;
+        let ends = rows_at.iter().skip(1).map(|next| next.offset);
+        for (row, end) in rows_at.iter().zip(ends.chain([rows.len()])) {
+            let (row_at, end) = (tag_of(begin + row.offset)?, tag_of(begin + end)?);
+            data.append_row(tag, row, row_at..end)?;
         }
         Ok(())
     }
@@ -213,14 +241,29 @@ fn tag_of(number: usize) -> Result<u32> {
 }
 
 /// Follows a chain through `items` from `first` on.
-fn chain<T>(items: &[T], first: u32, next: impl Fn(&T) -> u32) -> impl Iterator<Item = (u32, &T)> {
+fn chain<T>(items: &[T], first: u32, next: impl Fn(&T) -> u32) -> impl Iterator<Item = &T> {
     let mut index = first;
     std::iter::from_fn(move || {
         let item = items.get(index as usize)?;
-        let found = (index, item);
         index = next(item);
-        Some(found)
+        Some(item)
     })
+}
+
+/// The list of a conversation, which is made if need be.
+fn list_mut(conversations: &mut HashTable<List>, conversation: u64) -> &mut List {
+    let found = conversations.entry(
+        hash(conversation),
+        |list| list.conversation == conversation,
+        |list| hash(list.conversation),
+    );
+    let empty = || List {
+        conversation,
+        first: 0,
+        newest: NONE,
+        member: NONE,
+    };
+    found.or_insert_with(empty).into_mut()
 }
 
 impl Data {
@@ -244,11 +287,11 @@ impl Data {
         self.messages.first().map(|message| message.message)
     }
 
-    /// The conversations with messages, in the order of their coming, with where their lists stand.
+    /// The conversations with messages, in any order, with the newest one of each.
     pub(super) fn conversations(&self) -> impl Iterator<Item = (u64, u32)> {
-        let lists = (0..).zip(&self.conversations);
-        let lists = lists.filter(|(_, list)| list.newest != NONE);
-        lists.map(|(index, list)| (list.conversation, index))
+        let lists = self.conversations.iter();
+        let lists = lists.filter(|list| list.newest != NONE);
+        lists.map(|list| (list.conversation, list.newest))
     }
 
     /// Keys with their messages, in the order of their coming.
@@ -256,81 +299,44 @@ impl Data {
         self.keys.iter().map(|key| (key.key, key.message))
     }
 
-    /// Accounts and conversations of members whose rows changed, in the order of their coming, with where they stand.
+    /// Accounts and conversations of members whose rows changed, in any order, with the newest version of each.
     pub(super) fn members(&self) -> impl ExactSizeIterator<Item = ((u64, u64), u32)> {
-        let members = self.members.iter().enumerate();
-        members.map(|(index, slot)| ((slot.account, slot.conversation), index as u32))
+        let members = self.members.iter();
+        members.map(|slot| ((slot.account, slot.conversation), slot.newest))
     }
 
     fn list(&self, conversation: u64) -> Option<&List> {
         let is_it = |list: &List| list.conversation == conversation;
-        let found = self.by_conversation.find(hash(conversation), |index| {
-            self.conversations.get(*index as usize).is_some_and(is_it)
-        });
-        self.conversations.get(*found? as usize)
-    }
-
-    /// The list of a conversation, which is made if need be.
-    fn list_mut(&mut self, conversation: u64) -> Result<&mut List> {
-        let lists = &mut self.conversations;
-        let next = tag_of(lists.len())?;
-        let hash_at = |lists: &[List], index: u32| {
-            lists
-                .get(index as usize)
-                .map_or(0, |list| hash(list.conversation))
-        };
-        let entry = self.by_conversation.entry(
-            hash(conversation),
-            |index| {
-                lists
-                    .get(*index as usize)
-                    .is_some_and(|list| list.conversation == conversation)
-            },
-            |index| hash_at(lists, *index),
-        );
-        let index = *entry.or_insert(next).get();
-        if index == next {
-            lists.push(List {
-                conversation,
-                first: 0,
-                newest: NONE,
-                member: NONE,
-            });
-        }
-        lists
-            .get_mut(index as usize)
-            .ok_or_else(|| StoreError("a list of the store's tail is lost".to_owned()))
+        self.conversations.find(hash(conversation), is_it)
     }
 
     fn append_message(&mut self, tag: u32, appended: &Appended) -> Result<()> {
-        let Entry {
+        let ListEntry {
             list,
             place,
             message,
             sender,
         } = appended.entry;
         let index = tag_of(self.messages.len())?;
-        let newest = self.list_mut(list)?.newest;
-        if let Some(last) = self.messages.get(newest as usize)
-            && last.position + 1 != place
-        {
-            return Err(StoreError(format!(
-                "message {message} at position {place} does not follow position {}",
-                last.position
-            )));
+        let list = list_mut(&mut self.conversations, list);
+        match self.messages.get(list.newest as usize) {
+            Some(last) if last.position + 1 != place => {
+                return Err(StoreError(format!(
+                    "message {message} at position {place} does not follow position {}",
+                    last.position
+                )));
+            }
+            Some(_) => {}
+            None => list.first = place,
         }
-        let list = self.list_mut(list)?;
-        list.newest = index;
-        if newest == NONE {
-            list.first = place;
-        }
+        let previous = std::mem::replace(&mut list.newest, index);
         self.messages.push(TailMessage {
             position: place,
             message,
             sender,
             at: appended.at.0,
             commit: tag,
-            previous: newest,
+            previous,
         });
         if let Some(key) = appended.key {
             self.append_key(key, message)?;
@@ -364,61 +370,66 @@ impl Data {
         Ok(())
     }
 
-    fn append_row(&mut self, tag: u32, row: &RowAt, offset: u32) -> Result<()> {
-        let version = tag_of(self.versions.len())?;
+    fn append_row(&mut self, tag: u32, row: &RowAt, bytes: Range<u32>) -> Result<()> {
+        let newest = tag_of(self.versions.len())?;
         let (account, conversation) = (row.account.0, row.conversation.0);
+        let entry = self.members.entry(
+            hash_member(account, conversation),
+            |slot| (slot.account, slot.conversation) == (account, conversation),
+            |slot| hash_member(slot.account, slot.conversation),
+        );
         let mut previous = NONE;
-        match self.slot(account, conversation) {
-            Some(index) => {
-                if let Some(slot) = self.members.get_mut(index as usize) {
-                    previous = std::mem::replace(&mut slot.newest, version);
-                }
+        match entry {
+            Entry::Occupied(mut slot) => {
+                previous = std::mem::replace(&mut slot.get_mut().newest, newest);
             }
-            None => self.append_member(account, conversation, version)?,
+            Entry::Vacant(slot) => {
+                slot.insert(Slot {
+                    account,
+                    conversation,
+                    newest,
+                });
+                self.link(account, conversation)?;
+            }
         }
         self.versions.push(Version {
-            row: offset,
+            row: bytes.start,
+            end: bytes.end,
             commit: tag,
             previous,
         });
         Ok(())
     }
 
-    fn append_member(&mut self, account: u64, conversation: u64, newest: u32) -> Result<()> {
-        let index = tag_of(self.members.len())?;
-        let next_member = std::mem::replace(&mut self.list_mut(conversation)?.member, index);
-        let members = &mut self.members;
-        let of = |members: &[Slot], index: &u32| members.get(*index as usize).copied();
-        let mut first = self
+    fn link(&mut self, account: u64, conversation: u64) -> Result<()> {
+        let index = tag_of(self.links.len())?;
+        let list = list_mut(&mut self.conversations, conversation);
+        let next_member = std::mem::replace(&mut list.member, index);
+        let links = &mut self.links;
+        let account_at = |index: &u32| links.get(*index as usize).map(|link| link.account);
+        let mut last = self
             .by_account
             .entry(
                 hash(account),
-                |index| of(members, index).is_some_and(|slot| slot.account == account),
-                |index| of(members, index).map_or(0, |slot| hash(slot.account)),
+                |index| account_at(index) == Some(account),
+                |index| account_at(index).map_or(0, hash),
             )
             .or_insert(NONE);
-        let next_membership = std::mem::replace(first.get_mut(), index);
-        members.push(Slot {
+        let next_membership = std::mem::replace(last.get_mut(), index);
+        links.push(Link {
             account,
             conversation,
-            newest,
             next_member,
             next_membership,
         });
-        self.by_member
-            .insert_unique(hash_member(account, conversation), index, |index| {
-                of(members, index).map_or(0, |slot| hash_member(slot.account, slot.conversation))
-            });
         Ok(())
     }
 
-    fn slot(&self, account: u64, conversation: u64) -> Option<u32> {
-        let is_it = |slot: &Slot| slot.account == account && slot.conversation == conversation;
-        let hash = hash_member(account, conversation);
-        let found = self.by_member.find(hash, |index| {
-            self.members.get(*index as usize).is_some_and(is_it)
-        });
-        found.copied()
+    fn slot(&self, account: u64, conversation: u64) -> Option<&Slot> {
+        self.members
+            .find(hash_member(account, conversation), |slot| {
+                (slot.account, slot.conversation) == (account, conversation)
+            })
     }
 
     /// What a snapshot of `commit` may see is tagged so or lower; `None` if it may see nothing.
@@ -427,46 +438,52 @@ impl Data {
         Some(u32::try_from(behind).unwrap_or(NONE))
     }
 
-    /// The messages of `list` from the newest on.
-    fn chain(&self, list: &List) -> impl Iterator<Item = &TailMessage> {
-        chain(&self.messages, list.newest, |message| message.previous).map(|(_, message)| message)
+    /// The messages of a conversation from its newest on.
+    fn chain(&self, newest: u32) -> impl Iterator<Item = &TailMessage> {
+        chain(&self.messages, newest, |message| message.previous)
     }
 
-    /// The entries of the conversation at `index` by position, and the time of the last one.
-    pub(super) fn entries(&self, index: u32, out: &mut Vec<Entry>) -> i64 {
+    /// The entries of a conversation whose newest message is at `newest`, by position, and the time of the last one.
+    pub(super) fn entries(&self, conversation: u64, newest: u32, out: &mut Vec<ListEntry>) -> i64 {
         out.clear();
-        let Some(list) = self.conversations.get(index as usize) else {
-            return 0;
-        };
-        let messages = self.chain(list);
-        out.extend(messages.map(|message| message.entry(list.conversation)));
+        out.extend(
+            self.chain(newest)
+                .map(|message| message.entry(conversation)),
+        );
         out.reverse();
         self.messages
-            .get(list.newest as usize)
+            .get(newest as usize)
             .map_or(0, |newest| newest.at)
     }
 
-    /// The newest version of the row of the member at `index`, as in the journal but without whose it is.
-    pub(super) fn newest_row(&self, index: u32) -> Result<&[u8]> {
-        let slot = self.members.get(index as usize);
-        let version = slot.and_then(|slot| self.versions.get(slot.newest as usize));
-        let rows = version.and_then(|version| self.rows.get(version.row as usize..));
-        first_row(rows.unwrap_or_default())
+    /// The row of a version, as in the journal but without whose it is.
+    pub(super) fn row(&self, version: u32) -> Result<&[u8]> {
+        let mut bytes = Bytes(self.whole_row(self.versions.get(version as usize)));
+        skip_key(&mut bytes)?;
+        Ok(bytes.0)
+    }
+
+    fn whole_row(&self, version: Option<&Version>) -> &[u8] {
+        let bytes = version.map(|version| version.row as usize..version.end as usize);
+        let row = bytes.and_then(|bytes| self.rows.get(bytes));
+        row.unwrap_or_default()
     }
 
     /// The newest version of a member's row that is tagged `tag` or lower.
-    fn version(&self, slot: &Slot, tag: u32) -> Result<Option<Member>> {
-        let mut versions = chain(&self.versions, slot.newest, |version| version.previous);
-        let Some((_, version)) = versions.find(|(_, version)| version.commit <= tag) else {
-            return Ok(None);
-        };
-        let row = self.rows.get(version.row as usize..).unwrap_or_default();
-        take_member(&mut Bytes(row)).map(Some)
+    fn version(&self, account: u64, conversation: u64, tag: u32) -> Result<Option<Member>> {
+        let newest = self
+            .slot(account, conversation)
+            .map_or(NONE, |slot| slot.newest);
+        let mut versions = chain(&self.versions, newest, |version| version.previous);
+        match versions.find(|version| version.commit <= tag) {
+            Some(seen) => take_member(&mut Bytes(self.whole_row(Some(seen)))).map(Some),
+            None => Ok(None),
+        }
     }
 
     /// The newest message of a conversation that is tagged `tag` or lower.
     pub(super) fn head(&self, conversation: ConversationId, tag: u32) -> Option<Head> {
-        let mut messages = self.chain(self.list(conversation.0)?);
+        let mut messages = self.chain(self.list(conversation.0)?.newest);
         let newest = messages.find(|message| message.commit <= tag)?;
         Some(Head {
             position: Position(newest.position),
@@ -483,7 +500,7 @@ impl Data {
         positions: &RangeInclusive<u64>,
         tag: u32,
         rows_max: usize,
-        out: &mut Vec<Entry>,
+        out: &mut Vec<ListEntry>,
     ) -> bool {
         let Some(list) = self.list(conversation.0) else {
             return false;
@@ -491,7 +508,7 @@ impl Data {
         if list.first > *positions.end() {
             return false;
         }
-        for message in self.chain(list) {
+        for message in self.chain(list.newest) {
             if message.position < *positions.start() || out.len() >= rows_max {
                 return true;
             }
@@ -515,7 +532,7 @@ impl Data {
                 .is_some_and(|other| same_id(other.key, key))
         });
         let first = first.copied().unwrap_or(NONE);
-        chain(&self.keys, first, |key| key.previous).map(|(_, key)| (key.key, key.message))
+        chain(&self.keys, first, |key| key.previous).map(|key| (key.key, key.message))
     }
 
     /// A member's row as it stands at `tag`, if it changed up to there.
@@ -525,9 +542,7 @@ impl Data {
         account: AccountId,
         tag: u32,
     ) -> Result<Option<Member>> {
-        let slot = self.slot(account.0, conversation.0);
-        let slot = slot.and_then(|index| self.members.get(index as usize));
-        slot.map_or(Ok(None), |slot| self.version(slot, tag))
+        self.version(account.0, conversation.0, tag)
     }
 
     /// Adds the rows of a conversation's members that changed up to `tag`, but of those that are there.
@@ -538,10 +553,10 @@ impl Data {
         members: &mut BTreeMap<AccountId, Member>,
     ) -> Result<()> {
         let first = self.list(conversation.0).map_or(NONE, |list| list.member);
-        for (_, slot) in chain(&self.members, first, |slot| slot.next_member) {
-            let account = AccountId(slot.account);
+        for link in chain(&self.links, first, |link| link.next_member) {
+            let account = AccountId(link.account);
             if !members.contains_key(&account)
-                && let Some(member) = self.version(slot, tag)?
+                && let Some(member) = self.version(link.account, link.conversation, tag)?
             {
                 members.insert(account, member);
             }
@@ -557,15 +572,15 @@ impl Data {
         memberships: &mut BTreeMap<ConversationId, Member>,
     ) -> Result<()> {
         let first = self.by_account.find(hash(account.0), |index| {
-            self.members
+            self.links
                 .get(*index as usize)
-                .is_some_and(|slot| slot.account == account.0)
+                .is_some_and(|link| link.account == account.0)
         });
         let first = first.copied().unwrap_or(NONE);
-        for (_, slot) in chain(&self.members, first, |slot| slot.next_membership) {
-            let conversation = ConversationId(slot.conversation);
+        for link in chain(&self.links, first, |link| link.next_membership) {
+            let conversation = ConversationId(link.conversation);
             if !memberships.contains_key(&conversation)
-                && let Some(member) = self.version(slot, tag)?
+                && let Some(member) = self.version(link.account, link.conversation, tag)?
             {
                 memberships.insert(conversation, member);
             }
@@ -575,8 +590,8 @@ impl Data {
 }
 
 impl TailMessage {
-    fn entry(&self, conversation: u64) -> Entry {
-        Entry {
+    fn entry(&self, conversation: u64) -> ListEntry {
+        ListEntry {
             list: conversation,
             place: self.position,
             message: self.message,

@@ -52,10 +52,12 @@ fn a_heartbeat() {
     let beat = r#"{"command":13,"data":{"createTime":1568380291479,"hbbyte":-128}}"#;
     for frame in [
         r#"{"cmd":13,"hbbyte":"-127"}"#.to_owned(),
+        r#"{"cmd" : 13, "hbbyte": -127}"#.to_owned(),
         format!("{{'cmd':'13','rest':'{}'}}", "x".repeat(200)),
     ] {
         assert_eq!(host.ask(socket, &frame), beat);
     }
+    assert_ne!(host.ask(socket, r#"{"cmd\u0000":13}"#), beat);
 }
 
 #[test]

@@ -17,6 +17,8 @@ struct Seen {
     version_minor: u8,
     keep_alive: bool,
     websocket: bool,
+    websocket_fields: bool,
+    origin: Option<Vec<u8>>,
     headers: Vec<(String, Vec<u8>)>,
     body: Vec<u8>,
 }
@@ -33,6 +35,8 @@ impl Seen {
             version_minor: head.version_minor(),
             keep_alive: head.keep_alive(),
             websocket: head.wants_websocket(),
+            websocket_fields: head.has_websocket_fields(),
+            origin: head.origin().map(Into::into),
             headers: head
                 .headers()
                 .map(|(name, value)| (name.into(), value.into()))
@@ -124,6 +128,8 @@ fn simple_request() {
             version_minor: 1,
             keep_alive: true,
             websocket: false,
+            websocket_fields: false,
+            origin: None,
             headers: vec![
                 ("Host".into(), b"im.example:8080".to_vec()),
                 ("X-Empty".into(), b"".to_vec()),
@@ -453,4 +459,50 @@ fn head_bounds() {
         status("GET / HTTP/1.1\r\nHost: a\r\nA:\r\nB:\r\n\r\n"),
         Some(431)
     );
+}
+
+/// What a decoder remembers of the last head changes nothing.
+#[test]
+fn a_request_after_others_is_what_it_is_by_itself() {
+    let requests: [&[u8]; 8] = [
+        b"GET /a?b=1 HTTP/1.1\r\nHost: h\r\n\r\n",
+        b"GET /a?b=2 HTTP/1.1\r\nHost: h\r\n\r\n",
+        b"GET /a?b=1 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n",
+        b"GET /a?b=1 HTTP/1.1\r\nHost: h\r\nOrigin: http://h\r\n\r\n",
+        b"GET /a?b=1 HTTP/1.7\r\nHost: h\r\n\r\n",
+        b"GET /\xe4\xb8\xad HTTP/1.1\r\nHost: h\r\nSec-WebSocket-Key: k\r\n\r\n",
+        b"POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc",
+        b"POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nGET",
+    ];
+    for first in requests {
+        for second in requests {
+            let (seen, left) = outcome(&[first, second, first, first].concat());
+            assert_eq!(seen, [one(first), one(second), one(first), one(first)]);
+            assert_eq!(left, Ok(0));
+        }
+    }
+}
+
+#[test]
+fn a_long_head_is_not_remembered() {
+    let short: &[u8] = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n";
+    let padding = "x".repeat(REPEATED_HEAD_BYTES_MAX);
+    let long = format!("GET / HTTP/1.1\r\nHost: h\r\nX: {padding}\r\n\r\n");
+    let mut decoder = Decoder::new();
+    for (input, remembered) in [
+        (short, short.len()),
+        (long.as_bytes(), 0),
+        (short, short.len()),
+    ] {
+        let decoded = decoder.decode(input, &Limits::default(), |_| BODY_MAX);
+        assert!(matches!(decoded, Ok((taken, Event::Request(_))) if taken == input.len()));
+        let last = decoder
+            .last
+            .as_deref()
+            .expect("of the head that was parsed");
+        assert_eq!(
+            (last.raw.len(), last.facts.is_some()),
+            (remembered, remembered > 0)
+        );
+    }
 }
