@@ -152,3 +152,6 @@ impl HeadWriter {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -395,3 +395,6 @@ impl PageChange {
         Ok(pages.len())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,45 @@
+//! Heads at the ends of pages.
+
+use super::*;
+
+#[test]
+fn heads_are_found_where_they_were_put() {
+    let connection = Connection::open_in_memory().unwrap();
+    connection
+        .execute_batch(include_str!("../schema/6.sql"))
+        .unwrap();
+    let of = |id: u64, version: u64| Head {
+        position: Position(id + version),
+        message: MessageId(u64::MAX - id),
+        at: TimeMs(-(id as i64)),
+    };
+    let ids = [
+        1,
+        2,
+        PAGE_HEADS - 1,
+        PAGE_HEADS,
+        PAGE_HEADS + 1,
+        5 * PAGE_HEADS,
+        (1 << 40) + 3,
+    ];
+    let mut writer = HeadWriter::default();
+    for version in 0..2 {
+        let mut pages = 0;
+        for id in ids {
+            let put = writer.put(&connection, ConversationId(id), of(id, version));
+            pages += usize::from(put.unwrap());
+        }
+        assert_eq!(pages, 4);
+        writer.flush(&connection).unwrap();
+        let mut all_heads = Vec::new();
+        all(&connection, |id, head| all_heads.push((id.0, head))).unwrap();
+        assert_eq!(all_heads, ids.map(|id| (id, of(id, version))));
+        for id in ids {
+            let found = head(&connection, ConversationId(id)).unwrap();
+            assert_eq!(found, Some(of(id, version)));
+        }
+    }
+    for id in [0, 3, PAGE_HEADS + 2, 9 * PAGE_HEADS] {
+        assert_eq!(head(&connection, ConversationId(id)).unwrap(), None);
+    }
+}
