@@ -104,12 +104,18 @@ fn a_file_with_indexes_is_folded() {
             assert_eq!(page(1_000, 1_019), 20);
             let own = snapshot.count_sent(id, AccountId(2), 0..=u64::MAX).unwrap();
             assert_eq!(own, MESSAGES as u64 / 2);
+            let members = snapshot.members(id).unwrap();
+            let accounts = members.iter().map(|member| member.account.0);
+            assert!(accounts.eq([2, 3 + conversation / 2]));
+            assert!(members.iter().all(|member| member.sent == own));
         }
         let group = snapshot.conversation(ConversationId(2)).unwrap().unwrap();
         assert_eq!(
             (group.head.position.0, group.head.at),
             (0, group.created_at)
         );
+        let members = snapshot.members(ConversationId(2)).unwrap();
+        assert_eq!(members, snapshot.memberships(AccountId(2)).unwrap()[1..2]);
         let last_day = CLIENT_ID_TTL_MS / 60_000;
         for index in (0..2 * MESSAGES).step_by(3) {
             let (conversation, position) = (1 + index % 2 * 2, index / 2 + 1);
