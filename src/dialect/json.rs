@@ -11,7 +11,7 @@ pub fn put_string(out: &mut Vec<u8>, text: &str) {
 /// Appends what stands between the quotes of a JSON string, so that a string can be written in pieces (RFC 8259 §7).
 pub fn put_escaped(out: &mut Vec<u8>, text: &str) {
     let mut rest = text.as_bytes();
-    while let Some(at) = rest.iter().position(|&byte| must_escape(byte)) {
+    while let Some(at) = first_to_escape(rest) {
         let Some((plain, [byte, after @ ..])) = rest.split_at_checked(at) else {
             break;
         };
@@ -59,6 +59,21 @@ pub fn escape_line_separators(out: &mut Vec<u8>, start: usize) {
 
 fn is_line_separator(bytes: &[u8]) -> bool {
     matches!(bytes, [0xe2, 0x80, 0xa8 | 0xa9, ..])
+}
+
+fn first_to_escape(bytes: &[u8]) -> Option<usize> {
+    const CHUNK: usize = 16;
+    let (chunks, _) = bytes.as_chunks::<CHUNK>();
+    // Every byte of a chunk is looked at, so that the compiler does it in one vector.
+    let is_plain = |chunk: &&[u8; CHUNK]| {
+        !chunk
+            .iter()
+            .fold(false, |any, byte| any | must_escape(*byte))
+    };
+    let start = CHUNK * chunks.iter().take_while(is_plain).count();
+    let rest = bytes.get(start..)?;
+    let at = rest.iter().position(|&byte| must_escape(byte))?;
+    Some(start + at)
 }
 
 fn must_escape(byte: u8) -> bool {

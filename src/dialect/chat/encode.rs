@@ -170,6 +170,8 @@ struct Frame<'a> {
 
 impl Frame<'_> {
     fn put(&self, out: &mut Vec<u8>) {
+        const REST_BYTES_USUAL: usize = 256;
+        out.reserve(REST_BYTES_USUAL + self.content.iter().map(|piece| piece.len()).sum::<usize>());
         out.extend_from_slice(b"{\"fromUserId\":");
         put_number(out, self.from);
         put_key_number(out, "toUserId", self.to);
