@@ -141,6 +141,8 @@ impl SqliteStore {
             fold_messages,
             merge_runs: 3,
             quantum: 4,
+            delete_blocks: 2,
+            trim_rows: 4,
             ..Tuning::default()
         };
         store.thresholds = Thresholds {

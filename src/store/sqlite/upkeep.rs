@@ -41,6 +41,9 @@ pub(super) struct Tuning {
     pub(super) merge_runs: usize,
     /// Work is done when so much has come together, in units of [`crate::store::sqlite::fold::cost`]: a page that is changed for one row is written as a whole.
     pub(super) quantum: usize,
+    /// The same for blocks that are deleted and for rows of the journal.
+    pub(super) delete_blocks: usize,
+    pub(super) trim_rows: u64,
     /// See [`KEY_FILTER_BYTES_MAX`].
     pub(super) filter_bytes_max: usize,
 }
@@ -52,7 +55,9 @@ impl Default for Tuning {
             fold_member_bytes: FOLD_MEMBER_BYTES,
             tail_folds_max: TAIL_FOLDS_MAX,
             merge_runs: MERGE_RUNS,
-            quantum: 1_024,
+            quantum: 2_048,
+            delete_blocks: 32,
+            trim_rows: 64,
             filter_bytes_max: KEY_FILTER_BYTES_MAX,
         }
     }
@@ -109,8 +114,10 @@ pub(super) struct Upkeep {
     trimmed: u64,
     /// By how much the tail grew since the fold began, in [`FULL`]ths of a segment.
     grown: usize,
-    /// Entries to merge that have come together.
+    /// Entries to merge, blocks to delete and rows of the journal to delete that have come together.
     merge_debt: usize,
+    delete_debt: usize,
+    trim_debt: u64,
     /// The commit in which work was done last.
     worked_at: u64,
 }
@@ -130,6 +137,8 @@ impl Upkeep {
             trimmed: journal_start(connection)?.unwrap_or(folded),
             grown: 0,
             merge_debt: 0,
+            delete_debt: 0,
+            trim_debt: 0,
             worked_at: folded,
         };
         for kind in [Kind::Lists, Kind::Keys] {
@@ -191,10 +200,16 @@ impl Upkeep {
         }
         let before = entries;
         self.merge(connection, &mut entries)?;
-        let blocks = 2 + (before - entries) / BLOCK_ENTRIES;
-        self.delete(connection, blocks)?;
-        let commits = load.commit.saturating_sub(self.worked_at);
-        self.trim_journal(connection, 2 + 2 * commits)?;
+        self.delete_debt += 2 + (before - entries) / BLOCK_ENTRIES;
+        if self.delete_debt >= self.tuning.delete_blocks {
+            let blocks = std::mem::take(&mut self.delete_debt);
+            self.delete(connection, blocks)?;
+        }
+        self.trim_debt += 2 + 2 * load.commit.saturating_sub(self.worked_at);
+        if self.trim_debt >= self.tuning.trim_rows {
+            let rows = std::mem::take(&mut self.trim_debt);
+            self.trim_journal(connection, rows)?;
+        }
         self.worked_at = load.commit;
         Ok(is_folded)
     }
