@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use hashbrown::HashMap;
 use hashlink::{LinkedHashMap, LruCache};
 use smallvec::SmallVec;
-use std::collections::HashMap;
 
 use crate::domain::account::Account;
 use crate::domain::event::{Audience, Event, Told};

@@ -1,8 +1,8 @@
 //! Which accounts have sockets in a shard, and which groups they are members of: who is given an event.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use hashbrown::{HashMap, HashSet};
 use smallvec::{SmallVec, smallvec};
 
 use crate::domain::event::{Audience, Event, Told};

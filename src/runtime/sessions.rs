@@ -1,7 +1,6 @@
 //! Which shards look after an account, who is online, and what they were pushed: the one table that shards and the writer share.
 
-use std::collections::HashMap;
-
+use hashbrown::HashMap;
 use parking_lot::Mutex;
 
 use crate::domain::ids::{AccountId, ConversationId, Position};

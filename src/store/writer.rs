@@ -8,7 +8,9 @@
 //!
 //! Commands of one lane (a connection) run in the order in which they came: one that waits for rows holds those behind it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
+
+use hashbrown::HashMap;
 
 use crate::domain::command::{Command, Effect, Refusal, Reply};
 use crate::domain::decide::{Numbers, Policy, decide};
