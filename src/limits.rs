@@ -301,7 +301,7 @@ pub const QUEUE_WAIT_US_MAX: u64 = 25_000;
 /// However long they have waited, with fewer commands in the writer's queue none is refused.
 pub const QUEUE_COMMANDS_MIN: usize = 64;
 /// Most bytes of each kind of row that the writer keeps in memory.
-pub const STATE_CACHE_BYTES_MAX: usize = 4 * 1024 * 1024;
+pub const STATE_CACHE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 const _: () = assert!(BATCH_COMMANDS_MAX <= SHARD_COMMANDS_MAX);
 const _: () = assert!(SHARD_COMMAND_BYTES_MAX >= 4 * BATCH_BYTES_MAX);

@@ -58,7 +58,7 @@ impl Report {
 /// account, conversation and member, not for messages.
 ///
 /// Held to each other are: the pages of the file; positions and times of the log; lists, keys and heads against the log; members' counts
-/// against a recount; journal and runs against what they must look like.
+/// against a recount; journal, runs and pages against what they must look like; the members that groups name against those that there are.
 ///
 /// # Errors
 /// When there is no store, a server has it open, it is of another version, or it cannot be read far enough to be checked.

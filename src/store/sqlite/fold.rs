@@ -40,7 +40,7 @@ pub(super) mod cost {
     pub(in crate::store::sqlite) const MEMBER_PAGE: i64 = 2 * PAGE;
 }
 
-/// What a fold costs, if no member's row is new.
+/// What a fold costs, if no member's row is new and no page splits.
 fn units(connection: &Connection, data: &Data) -> Result<i64> {
     let conversations = data.conversations().count() as u64;
     let pages = data.conversations().map(|(id, _)| id / PAGE_HEADS);
@@ -253,7 +253,7 @@ impl Fold {
             }
             let changed = self.members.store(connection)?;
             let joined = changed.joined as i64 * cost::JOINED;
-            self.units += joined;
+            self.units += joined + cost::MEMBER_PAGE * (changed.pages as i64 - 1);
             *left -= joined + cost::MEMBER_PAGE * changed.pages as i64;
         }
         Ok(true)

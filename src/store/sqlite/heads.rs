@@ -20,7 +20,7 @@ pub(super) const STATEMENTS: [&str; 2] = [PAGE, PUT_PAGE];
 pub(super) const PAGE_HEADS: u64 = 320;
 /// Bytes of a head: three numbers of eight.
 const HEAD_BYTES: usize = 24;
-const PAGE_BYTES: usize = PAGE_HEADS as usize * HEAD_BYTES;
+const DATA_BYTES: usize = PAGE_HEADS as usize * HEAD_BYTES;
 
 /// The newest folded message of a conversation; `None` if there is none.
 ///
@@ -59,7 +59,10 @@ pub(super) fn all(
         if heads.len() as u64 != PAGE_HEADS || !rest.is_empty() {
             return Err(damaged("a page of heads is of a wrong size"));
         }
-        for (number, bytes) in (page.saturating_mul(PAGE_HEADS)..).zip(heads) {
+        let first = page.checked_mul(PAGE_HEADS);
+        let first = first.filter(|first| *first <= i64::MAX.cast_unsigned());
+        let first = first.ok_or_else(|| damaged("a page of heads has no place"))?;
+        for (number, bytes) in (first..).zip(heads) {
             let head = unpack(bytes);
             if head.position.0 > 0 {
                 each(ConversationId(number), head);
@@ -103,7 +106,8 @@ pub(super) struct HeadWriter {
 }
 
 impl HeadWriter {
-    /// Sets the head of a conversation. The page is written when another one's turn comes, which is told, and by [`HeadWriter::flush`].
+    /// Sets the head of a conversation. A page is written when another one's turn comes, and by [`HeadWriter::flush`]; says
+    /// whether another one was begun.
     ///
     /// # Errors
     /// When a page cannot be read or written.
@@ -133,9 +137,12 @@ impl HeadWriter {
         if let Some(row) = rows.next()? {
             let data = row.get_ref(0)?.as_blob();
             let data = data.map_err(|_| damaged("a page of heads is no blob"))?;
+            if data.len() != DATA_BYTES {
+                return Err(damaged("a page of heads is of a wrong size"));
+            }
             self.data.extend_from_slice(data);
         }
-        self.data.resize(PAGE_BYTES, 0);
+        self.data.resize(DATA_BYTES, 0);
         self.page = Some(page);
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Member rows as bytes: in the journal, which keeps what each commit changed, and in memory until they are folded.
+//! Members' rows as bytes: in the journal, which keeps what each commit changed, in memory until they are folded, and in pages after that.
 
 use std::sync::Arc;
 

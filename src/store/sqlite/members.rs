@@ -14,10 +14,10 @@ use rusqlite::{Connection, params};
 
 use crate::domain::ids::{AccountId, ConversationId};
 use crate::domain::member::Member;
-use crate::store::Result;
 use crate::store::sqlite::journal::take_row;
 use crate::store::sqlite::varint::{Bytes, VARINT_BYTES_MAX, damaged, put};
 use crate::store::sqlite::{PAGE_BYTES, int};
+use crate::store::{Result, StoreError};
 
 const PAGE_UP_TO: &str = "
     SELECT k.account, k.conversation, k.page, p.data FROM member_page_key k JOIN member_page p ON p.id = k.page
@@ -57,6 +57,8 @@ pub(super) const STATEMENTS: [&str; 9] = [
 
 /// Most bytes of a page with more than one row. With its own row's header it fills one of the file's.
 const DATA_BYTES_MAX: usize = PAGE_BYTES as usize - 100;
+/// So much of a page is changed at a time, lest all that lies behind the last page be written in one commit.
+const CHANGE_BYTES_MAX: usize = 4 * DATA_BYTES_MAX;
 /// The worst that a row's own numbers take.
 const HEADER_BYTES_MAX: usize = 3 * VARINT_BYTES_MAX;
 
@@ -118,18 +120,25 @@ struct Page {
 }
 
 impl Page {
-    fn push(&mut self, key: Key, row: &[u8]) {
-        let (account, conversation) = key;
-        let further = account - self.last.0;
-        put(&mut self.data, further);
-        match further {
-            0 => put(&mut self.data, conversation - self.last.1),
-            _ => put(&mut self.data, conversation),
+    fn push(&mut self, key: Key, row: &[u8]) -> Result<()> {
+        let (account, mut conversation) = key;
+        let further = account.checked_sub(self.last.0);
+        if further == Some(0) {
+            conversation = conversation
+                .checked_sub(self.last.1)
+                .ok_or_else(out_of_order)?;
         }
+        put(&mut self.data, further.ok_or_else(out_of_order)?);
+        put(&mut self.data, conversation);
         put(&mut self.data, row.len() as u64);
         self.data.extend_from_slice(row);
         self.last = key;
+        Ok(())
     }
+}
+
+fn out_of_order() -> StoreError {
+    damaged("members' rows are out of order")
 }
 
 /// The member whose row this is.
@@ -310,9 +319,10 @@ impl PageChange {
         Ok(())
     }
 
-    /// Whether `key`, which is not before that of [`PageChange::begin`], belongs in this page.
+    /// Whether `key`, which is not before that of [`PageChange::begin`], belongs in this page, and the change is not too large already: then
+    /// it begins another one.
     pub(super) fn covers(&self, key: Key) -> bool {
-        self.end.is_none_or(|end| key < end)
+        self.new.len() < CHANGE_BYTES_MAX && self.end.is_none_or(|end| key < end)
     }
 
     /// Puts a row in place of the one that is there, or besides. Keys rise from one to the next.
@@ -359,7 +369,9 @@ impl PageChange {
     fn write(&self, connection: &Connection, rows: &[(Key, &[u8])]) -> Result<usize> {
         let mut pages: Vec<(Key, Vec<u8>)> = Vec::new();
         let mut whole = Page::default();
-        rows.iter().for_each(|(key, row)| whole.push(*key, row));
+        for (key, row) in rows {
+            whole.push(*key, row)?;
+        }
         let count = whole.data.len().div_ceil(DATA_BYTES_MAX).max(1);
         if count == 1 {
             pages.push(((0, 0), whole.data));
@@ -377,7 +389,7 @@ impl PageChange {
                     pages.push((first, std::mem::take(&mut page).data));
                     first = *key;
                 }
-                page.push(*key, row);
+                page.push(*key, row)?;
             }
             pages.push((first, page.data));
         }

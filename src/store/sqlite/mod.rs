@@ -1,9 +1,9 @@
 //! The store on disk: one SQLite file in WAL mode, written by one connection and read by others.
 //!
 //! A message costs its commit an append to a log, and what changes as often, an append to a journal; both go to a `tail` in memory, out of
-//! which snapshots are answered together with the file. A `fold` brings the tail into sorted `run`s of `block`s and into member rows, and a
-//! `merge` keeps the runs few: a little of either within each commit (`upkeep`), so that none takes long. What a crash leaves of the tail
-//! is `recover`ed from log and journal. `checkpoint` keeps the write-ahead log small.
+//! which snapshots are answered together with the file. A `fold` brings the tail's oldest `segment` into sorted `run`s of `block`s and into
+//! pages of `members` and `heads`, and a `merge` keeps the runs few: a little of either within each commit (`upkeep`), so that none takes
+//! long. What a crash leaves of the tail is `recover`ed from log and journal. `checkpoint` keeps the write-ahead log small.
 //!
 //! `lock` keeps a second server out of the data directory, `migrate` brings the file to the schema that `write` and `read` speak.
 //! `guest` reads beside a server that holds the directory, and `backup` copies so. Nothing outside this module knows of SQL.
@@ -112,7 +112,7 @@ struct Open {
     /// The newest message.
     newest: MessageId,
     additions: Additions,
-    /// One that is folded, for its memory.
+    /// A folded segment, kept for its memory.
     spare: Option<Segment>,
     /// Whether pages that become free are overwritten.
     is_erasing: bool,
@@ -315,7 +315,10 @@ impl Open {
         drop(segments);
         if is_folded {
             // Unless a snapshot still has it.
-            self.spare = tail.drop_oldest().and_then(Arc::into_inner);
+            let folded = tail.drop_oldest().and_then(Arc::into_inner);
+            // One that grew far beyond the others gives its memory back.
+            self.spare =
+                folded.filter(|folded| folded.read().members().len() <= 2 * tuning.fold_messages);
         }
         if let Some(checkpointer) = &mut self.checkpointer {
             checkpointer.committed(&self.connection, &shared.gate, load.messages);

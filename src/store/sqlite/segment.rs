@@ -44,7 +44,7 @@ pub(super) struct Data {
     keys: Vec<Key>,
     /// The newest key of each id.
     by_id: HashTable<u32>,
-    members: HashTable<Slot>,
+    members: HashTable<Changed>,
     /// Members in the order of their coming.
     links: Vec<Link>,
     /// The last link of each account.
@@ -81,13 +81,14 @@ struct TailMessage {
 struct Key {
     key: u64,
     message: u64,
-    /// The one before it of the same id, in this or another conversation.
+    /// The one before it of the same id, in this or another conversation. A sender who uses one id everywhere has a long chain, but not
+    /// longer than the segment.
     previous: u32,
 }
 
 /// A member whose row changed.
 #[derive(Clone, Copy, Debug)]
-struct Slot {
+struct Changed {
     account: u64,
     conversation: u64,
     /// The newest version of its row.
@@ -137,7 +138,7 @@ pub(super) struct RowAt {
     pub(super) offset: usize,
 }
 
-/// Room that a segment asks for at once, so that it grows without copying: memory that is not used is not had.
+/// Room for what takes most that a segment asks for at once, so that it is not copied as it grows: memory that is not used is not had.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Room {
     /// For so many messages.
@@ -220,11 +221,11 @@ impl Segment {
             data.append_message(tag, message)?;
         }
         let begin = data.rows.len();
-        tag_of(begin + rows.len())?;
+        index_of(begin + rows.len())?;
         data.rows.extend_from_slice(rows);
         let ends = rows_at.iter().skip(1).map(|next| next.offset);
         for (row, end) in rows_at.iter().zip(ends.chain([rows.len()])) {
-            let (row_at, end) = (tag_of(begin + row.offset)?, tag_of(begin + end)?);
+            let (row_at, end) = (index_of(begin + row.offset)?, index_of(begin + end)?);
             data.append_row(tag, row, row_at..end)?;
         }
         Ok(())
@@ -236,7 +237,8 @@ fn tag(number: u64) -> Result<u32> {
     tag.ok_or_else(|| StoreError("a segment of the store's tail has no room".to_owned()))
 }
 
-fn tag_of(number: usize) -> Result<u32> {
+/// A place in one of the lists, as chains have it.
+fn index_of(number: usize) -> Result<u32> {
     tag(number as u64)
 }
 
@@ -317,10 +319,10 @@ impl Data {
             message,
             sender,
         } = appended.entry;
-        let index = tag_of(self.messages.len())?;
+        let index = index_of(self.messages.len())?;
         let list = list_mut(&mut self.conversations, list);
         match self.messages.get(list.newest as usize) {
-            Some(last) if last.position + 1 != place => {
+            Some(last) if last.position.checked_add(1) != Some(place) => {
                 return Err(StoreError(format!(
                     "message {message} at position {place} does not follow position {}",
                     last.position
@@ -348,7 +350,7 @@ impl Data {
 
     fn append_key(&mut self, key: u64, message: u64) -> Result<()> {
         let keys = &mut self.keys;
-        let index = tag_of(keys.len())?;
+        let index = index_of(keys.len())?;
         let entry = self.by_id.entry(
             hash(prefix(key)),
             |index| {
@@ -371,7 +373,7 @@ impl Data {
     }
 
     fn append_row(&mut self, tag: u32, row: &RowAt, bytes: Range<u32>) -> Result<()> {
-        let newest = tag_of(self.versions.len())?;
+        let newest = index_of(self.versions.len())?;
         let (account, conversation) = (row.account.0, row.conversation.0);
         let entry = self.members.entry(
             hash_member(account, conversation),
@@ -384,7 +386,7 @@ impl Data {
                 previous = std::mem::replace(&mut slot.get_mut().newest, newest);
             }
             Entry::Vacant(slot) => {
-                slot.insert(Slot {
+                slot.insert(Changed {
                     account,
                     conversation,
                     newest,
@@ -402,7 +404,7 @@ impl Data {
     }
 
     fn link(&mut self, account: u64, conversation: u64) -> Result<()> {
-        let index = tag_of(self.links.len())?;
+        let index = index_of(self.links.len())?;
         let list = list_mut(&mut self.conversations, conversation);
         let next_member = std::mem::replace(&mut list.member, index);
         let links = &mut self.links;
@@ -425,7 +427,7 @@ impl Data {
         Ok(())
     }
 
-    fn slot(&self, account: u64, conversation: u64) -> Option<&Slot> {
+    fn slot(&self, account: u64, conversation: u64) -> Option<&Changed> {
         self.members
             .find(hash_member(account, conversation), |slot| {
                 (slot.account, slot.conversation) == (account, conversation)

@@ -42,7 +42,7 @@ impl Tail {
         self.state.read().segments.clone()
     }
 
-    /// Seals the newest segment and opens one for the commits after `commit`.
+    /// Seals the newest segment: `segment` takes what is committed from here on.
     pub(super) fn seal(&self, segment: Segment) {
         self.state.write().segments.push(Arc::new(segment));
     }

@@ -41,8 +41,9 @@ pub(super) struct Tuning {
     pub(super) merge_runs: usize,
     /// Work is done when so much has come together, in units of [`crate::store::sqlite::fold::cost`]: a page that is changed for one row is written as a whole.
     pub(super) quantum: usize,
-    /// The same for blocks that are deleted and for rows of the journal.
+    /// The same for blocks that are deleted.
     pub(super) delete_blocks: usize,
+    /// And for rows of the journal.
     pub(super) trim_rows: u64,
     /// See [`KEY_FILTER_BYTES_MAX`].
     pub(super) filter_bytes_max: usize,

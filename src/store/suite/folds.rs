@@ -1,6 +1,7 @@
 //! The store on disk while it folds, merges and starts its log anew, held to the one in memory: at any moment, and after any end of the
 //! process.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -20,6 +21,8 @@ use crate::store::sqlite::SqliteStore;
 use crate::store::sqlite::check::check;
 use crate::store::{Order, Reader, Store};
 
+/// Members of a group whose rows fill several pages.
+const CROWD: Range<u64> = 100..500;
 const CLIENT_IDS: [&str; 4] = ["1", "2", "买", "x"];
 
 /// What is done in a commit.
@@ -88,7 +91,13 @@ impl World {
             ),
             (
                 group(3, 2, "g", 1),
-                (2..6).map(|id| member(3, id, id as u32, 0)).collect(),
+                (2..6)
+                    .chain(CROWD)
+                    .map(|id| Member {
+                        alias: Arc::from(format!("{id:>70}")),
+                        ..member(3, id, id as u32, 0)
+                    })
+                    .collect(),
             ),
             (
                 single(4, pair(4, 5), 1),
@@ -96,7 +105,7 @@ impl World {
             ),
         ];
         if let ConversationKind::Group(group) = &mut talks[2].0.kind {
-            Arc::make_mut(group).member_count = 4;
+            Arc::make_mut(group).member_count = 4 + CROWD.count() as u32;
         }
         let talks = talks.into_iter().map(|(conversation, members)| Talk {
             conversation,
@@ -113,8 +122,9 @@ impl World {
             commit: CommitNumber(0),
             next_id: 10,
         };
-        let accounts =
-            (2..6).map(|id| Effect::Account(Arc::new(account(id, &format!("user {id}")))));
+        let accounts = (2..6)
+            .chain(CROWD)
+            .map(|id| Effect::Account(Arc::new(account(id, &format!("user {id}")))));
         let mut effects: Vec<Effect> = accounts.collect();
         for talk in &world.talks {
             effects.push(Effect::Conversation(talk.conversation.clone()));
@@ -223,7 +233,8 @@ impl World {
             copy(self.dir.path(), found.path(), name);
         }
         assert_eq!(check(found.path()).unwrap().faults, [""; 0]);
-        let mut again = SqliteStore::busy(found.path(), self.fold_messages);
+        // Segments begin and end elsewhere than those that were being folded.
+        let mut again = SqliteStore::busy(found.path(), self.fold_messages / 2 + 1);
         assert_eq!(again.open().unwrap(), self.memory.open().unwrap());
         let mut sqlite = again.reader().unwrap();
         see_with(&mut *self.readers.0, |memory| {
@@ -305,7 +316,14 @@ fn a_failed_commit_in_any_phase_changes_nothing() {
         let mut effects = Vec::new();
         world.act(Act::Say(round % 4, round / 4, None), &mut effects);
         let mut failing = effects.clone();
-        failing.push(Effect::Account(Arc::new(account(9, "user 2"))));
+        failing.push(match round % 2 {
+            // The one fails before it comes to the tail, the other there.
+            0 => Effect::Account(Arc::new(account(9, "user 2"))),
+            _ => {
+                let place = round as u64 % 4;
+                Effect::Append(Arc::new(message(world.next_id + 1, place + 1, 9_999, 2)))
+            }
+        });
         let next = CommitNumber(world.commit.0 + 1);
         let before = world.sqlite.under_way();
         assert!(world.sqlite.commit(next, &failing).is_err());

@@ -185,7 +185,7 @@ fn check_member(member: &Member, report: &mut Report) {
         )
     });
     let ranges = member.holes.ranges();
-    let mut free = read.0 + 1;
+    let mut free = read.0.saturating_add(1);
     let is_apart = ranges.iter().all(|(from, to)| {
         let is_apart = *from >= free && from <= to;
         free = to.saturating_add(2);
@@ -235,7 +235,7 @@ pub(super) fn walk_log(
             )),
             Some(known) => {
                 let before = known.newest;
-                report.hold(position == before.position + 1, || {
+                report.hold(before.position.checked_add(1) == Some(position), || {
                     format!(
                         "message {message} of conversation {list} is at position {position}, and the one before it at {}",
                         before.position

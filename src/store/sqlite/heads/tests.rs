@@ -43,3 +43,23 @@ fn heads_are_found_where_they_were_put() {
         assert_eq!(head(&connection, ConversationId(id)).unwrap(), None);
     }
 }
+
+#[test]
+fn a_page_of_a_wrong_size_is_left_as_it_is() {
+    let connection = Connection::open_in_memory().unwrap();
+    connection
+        .execute_batch(include_str!("../schema/6.sql"))
+        .unwrap();
+    let put = "INSERT INTO head_page VALUES (0, zeroblob(7656))";
+    connection.execute(put, []).unwrap();
+    let mut writer = HeadWriter::default();
+    let refused = writer.put(&connection, ConversationId(1), Head::default());
+    assert!(refused.unwrap_err().0.contains("wrong size"));
+    writer.flush(&connection).unwrap();
+    let size = "SELECT length(data) FROM head_page";
+    let size: i64 = connection.query_row(size, [], |row| row.get(0)).unwrap();
+    assert_eq!(size, 7656);
+    let update = "UPDATE head_page SET id = -1, data = zeroblob(7680)";
+    connection.execute(update, []).unwrap();
+    assert!(all(&connection, |_, _| {}).is_err());
+}

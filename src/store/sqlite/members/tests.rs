@@ -35,10 +35,10 @@ fn row(key: Key, sent: u64, alias: &str) -> Member {
     member
 }
 
-/// Puts rows in as a fold does; says how many were new.
-fn put_all(connection: &Connection, rows: &BTreeMap<Key, Member>) -> usize {
+/// Puts rows in as a fold does; says how many were new, and the most pages that were written at once.
+fn put_all(connection: &Connection, rows: &BTreeMap<Key, Member>) -> (usize, usize) {
     let mut change = PageChange::default();
-    let mut joined = 0;
+    let (mut joined, mut most) = (0, 0);
     let mut rows = rows.iter().peekable();
     while let Some((first, _)) = rows.peek() {
         change.begin(connection, **first).unwrap();
@@ -47,9 +47,11 @@ fn put_all(connection: &Connection, rows: &BTreeMap<Key, Member>) -> usize {
             put_row(&mut bytes, member);
             change.put(*key, &bytes);
         }
-        joined += change.store(connection).unwrap().joined;
+        let changed = change.store(connection).unwrap();
+        joined += changed.joined;
+        most = most.max(changed.pages);
     }
-    joined
+    (joined, most)
 }
 
 /// Holds all that can be read to what it should be.
@@ -135,7 +137,7 @@ proptest! {
                 .collect();
             rows.keys().for_each(|key| put_conversation(&connection, key.1));
             let new = rows.keys().filter(|key| !model.contains_key(*key)).count();
-            prop_assert_eq!(put_all(&connection, &rows), new);
+            prop_assert_eq!(put_all(&connection, &rows).0, new);
             model.extend(rows);
             compare(&connection, &model);
         }
@@ -157,7 +159,9 @@ fn many_accounts_fill_pages_and_split_them_again() {
             .collect();
         rows.keys()
             .for_each(|key| put_conversation(&connection, key.1));
-        put_all(&connection, &rows);
+        let (_, pages) = put_all(&connection, &rows);
+        // No more than a commit has time for.
+        assert!(pages <= 8, "{pages}");
         model.extend(rows);
         compare(&connection, &model);
     }
@@ -172,7 +176,8 @@ fn a_page_cut_anywhere_is_an_error_or_a_beginning() {
     for member in &rows {
         let mut bytes = Vec::new();
         put_row(&mut bytes, member);
-        page.push((member.account.0, member.conversation.0), &bytes);
+        page.push((member.account.0, member.conversation.0), &bytes)
+            .unwrap();
     }
     for cut in 0..=page.data.len() {
         let read: Vec<_> = Rows::new(page.data.get(..cut).unwrap()).collect();
@@ -182,4 +187,14 @@ fn a_page_cut_anywhere_is_an_error_or_a_beginning() {
         let errors = read.iter().filter(|row| row.is_err()).count();
         assert!(errors <= 1 && (cut < page.data.len() || read.len() == rows.len()));
     }
+}
+
+#[test]
+fn rows_out_of_order_are_an_error() {
+    let mut page = Page::default();
+    page.push((3, 5), b"row").unwrap();
+    for before in [(2, 9), (3, 4)] {
+        assert!(page.push(before, b"row").is_err());
+    }
+    page.push((3, 6), b"row").unwrap();
 }

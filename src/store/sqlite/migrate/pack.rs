@@ -11,9 +11,6 @@ use crate::store::sqlite::heads::HeadWriter;
 use crate::store::sqlite::journal::put_row;
 use crate::store::sqlite::members::PageChange;
 
-/// Rows that are put into pages at a time.
-const ROWS: usize = 1_000;
-
 const HEADS: &str = "
     SELECT id, head_position, head_id, head_at FROM conversation WHERE head_position > 0 ORDER BY id";
 const MEMBERS: &str = "
@@ -38,24 +35,23 @@ pub(super) fn pack(transaction: &Transaction<'_>) -> Result<()> {
     drop(heads);
     let mut change = PageChange::default();
     let mut members = transaction.prepare(MEMBERS)?;
-    let mut members = members.query_map([], member)?;
     let mut row = Vec::new();
-    loop {
-        let mut count = 0;
-        for member in members.by_ref().take(ROWS) {
-            let member = member?;
-            let key = (member.account.0, member.conversation.0);
-            if count == 0 {
-                change.begin(transaction, key)?;
+    let mut is_begun = false;
+    for member in members.query_map([], member)? {
+        let member = member?;
+        let key = (member.account.0, member.conversation.0);
+        if !is_begun || !change.covers(key) {
+            if is_begun {
+                change.store(transaction)?;
             }
-            row.clear();
-            put_row(&mut row, &member);
-            change.put(key, &row);
-            count += 1;
+            change.begin(transaction, key)?;
+            is_begun = true;
         }
-        if count == 0 {
-            break;
-        }
+        row.clear();
+        put_row(&mut row, &member);
+        change.put(key, &row);
+    }
+    if is_begun {
         change.store(transaction)?;
     }
     drop(members);

@@ -1,9 +1,12 @@
 //! Files of older programs, made by the steps that they knew.
 
+use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::*;
-use crate::domain::ids::{AccountId, ConversationId, Position};
+use crate::domain::ids::{AccountId, ConversationId, Position, Slot, TimeMs};
+use crate::domain::member::Member;
 use crate::domain::message::Dialect;
 use crate::limits::CLIENT_ID_TTL_MS;
 use crate::store::sqlite::check::check;
@@ -13,6 +16,12 @@ use crate::store::{Order, Snapshot, Store};
 /// Messages of each of two conversations; a group between the two has none.
 const MESSAGES: i64 = 3_000;
 const NEWEST_AT: i64 = 1_800_000_000_000;
+/// Further members of the group. Half of them have left.
+const CROWD: Range<i64> = 500..1_500;
+
+fn alias(id: i64) -> String {
+    format!("{id:>30}")
+}
 
 /// Writes what a program of version 3 left behind, and a row for each thing there is.
 fn write_version_3(dir: &Path, messages: i64) {
@@ -32,7 +41,7 @@ fn write_version_3(dir: &Path, messages: i64) {
         .execute_batch(
             "INSERT INTO conversation (id, created_at, low, high) VALUES (1, 5, 2, 3), (3, 5, 2, 4);
              INSERT INTO conversation (id, created_at, owner, name, image, description, member_count, next_slot)
-                VALUES (2, 5, 2, 'g', '', '', 1, 1);
+                VALUES (2, 5, 2, 'g', '', '', 501, 2000);
              UPDATE meta SET commit_number = 77;",
         )
         .unwrap();
@@ -49,6 +58,16 @@ fn write_version_3(dir: &Path, messages: i64) {
         transaction
             .execute(member, [account, conversation, slot, sent])
             .unwrap();
+    }
+    // Left ones, and rows that fill several pages.
+    let member = "INSERT INTO member (account, conversation, slot, joined_at, joined_after, alias, read, sent, sent_read, left_after,
+            holes, hidden_at, pinned)
+        VALUES (?1, 2, ?1, -5, 0, ?2, 0, 0, 0, ?3, NULL, 0, 1)";
+    for id in CROWD {
+        transaction.execute(account, [id]).unwrap();
+        let left_after = (id % 2 == 0).then_some(0);
+        let row = params![id, alias(id), left_after];
+        transaction.execute(member, row).unwrap();
     }
     let message = "INSERT INTO message VALUES (?1, ?2, ?3, ?4, ?5, 0, 'm' || ?1, 4, ?6, NULL, 0)";
     for index in 0..2 * messages {
@@ -115,7 +134,25 @@ fn a_file_with_indexes_is_folded() {
             (0, group.created_at)
         );
         let members = snapshot.members(ConversationId(2)).unwrap();
-        assert_eq!(members, snapshot.memberships(AccountId(2)).unwrap()[1..2]);
+        assert_eq!(
+            members[..1],
+            snapshot.memberships(AccountId(2)).unwrap()[1..2]
+        );
+        assert_eq!(members.len(), 1 + CROWD.count());
+        for (member, id) in members.iter().skip(1).zip(CROWD) {
+            let mut expected = Member::new(
+                ConversationId(2),
+                AccountId(id as u64),
+                Slot(id as u32),
+                Position(0),
+                TimeMs(-5),
+            );
+            expected.alias = Arc::from(alias(id));
+            expected.left_after = (id % 2 == 0).then_some(Position(0));
+            expected.hidden_at = Some(Position(0));
+            expected.pinned = true;
+            assert_eq!(*member, expected);
+        }
         let last_day = CLIENT_ID_TTL_MS / 60_000;
         for index in (0..2 * MESSAGES).step_by(3) {
             let (conversation, position) = (1 + index % 2 * 2, index / 2 + 1);
@@ -138,7 +175,7 @@ fn a_file_with_indexes_is_folded() {
     assert_eq!(report.faults, [""; 0]);
     assert_eq!(
         (report.messages, report.conversations, report.accounts),
-        (2 * MESSAGES as u64, 3, 4)
+        (2 * MESSAGES as u64, 3, 4 + CROWD.count() as u64)
     );
 }
 
