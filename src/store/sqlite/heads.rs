@@ -1,6 +1,6 @@
 //! Where conversations end, as far as that is folded: heads in pages, by the conversations' numbers.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row, params};
 
 use crate::domain::conversation::Head;
 use crate::domain::ids::{ConversationId, MessageId, Position, TimeMs};
@@ -32,13 +32,17 @@ pub(super) fn head(connection: &Connection, conversation: ConversationId) -> Res
     let Some(row) = rows.next()? else {
         return Ok(None);
     };
-    let data = row.get_ref(0)?.as_blob();
+    let (heads, _) = heads_of(row, 0)?.as_chunks();
+    let head = heads.get(place(conversation)).map(unpack);
+    Ok(head.filter(|head| head.position.0 > 0))
+}
+
+/// The heads that a row has in a column, packed.
+fn heads_of<'a>(row: &'a Row<'_>, column: usize) -> Result<&'a [u8; DATA_BYTES]> {
+    let data = row.get_ref(column)?.as_blob();
     let data = data.map_err(|_| damaged("a page of heads is no blob"))?;
-    let start = place(conversation);
-    let bytes = data.get(start..start + HEAD_BYTES);
-    let bytes = bytes.and_then(|bytes| bytes.first_chunk());
-    let head = unpack(bytes.ok_or_else(|| damaged("a page of heads is cut short"))?);
-    Ok((head.position.0 > 0).then_some(head))
+    let data = data.try_into();
+    data.map_err(|_| damaged("a page of heads is of a wrong size"))
 }
 
 /// Calls `each` with all heads that there are, by their conversations' numbers.
@@ -53,12 +57,7 @@ pub(super) fn all(
     let mut pages = pages.query([])?;
     while let Some(row) = pages.next()? {
         let page = row.get::<_, i64>(0)?.cast_unsigned();
-        let data = row.get_ref(1)?.as_blob();
-        let data = data.map_err(|_| damaged("a page of heads is no blob"))?;
-        let (heads, rest) = data.as_chunks::<HEAD_BYTES>();
-        if heads.len() as u64 != PAGE_HEADS || !rest.is_empty() {
-            return Err(damaged("a page of heads is of a wrong size"));
-        }
+        let (heads, _) = heads_of(row, 1)?.as_chunks();
         let first = page.checked_mul(PAGE_HEADS);
         let first = first.filter(|first| *first <= i64::MAX.cast_unsigned());
         let first = first.ok_or_else(|| damaged("a page of heads has no place"))?;
@@ -74,7 +73,7 @@ pub(super) fn all(
 
 /// Where in its page a conversation's head stands.
 fn place(conversation: ConversationId) -> usize {
-    (conversation.0 % PAGE_HEADS) as usize * HEAD_BYTES
+    (conversation.0 % PAGE_HEADS) as usize
 }
 
 fn unpack(bytes: &[u8; HEAD_BYTES]) -> Head {
@@ -123,9 +122,9 @@ impl HeadWriter {
             self.flush(connection)?;
             self.read(connection, page)?;
         }
-        let start = place(conversation);
-        if let Some(place) = self.data.get_mut(start..start + HEAD_BYTES) {
-            place.copy_from_slice(&pack(head));
+        let (heads, _) = self.data.as_chunks_mut();
+        if let Some(place) = heads.get_mut(place(conversation)) {
+            *place = pack(head);
         }
         Ok(is_other)
     }
@@ -135,12 +134,7 @@ impl HeadWriter {
         let mut rows = find.query([int(page)])?;
         self.data.clear();
         if let Some(row) = rows.next()? {
-            let data = row.get_ref(0)?.as_blob();
-            let data = data.map_err(|_| damaged("a page of heads is no blob"))?;
-            if data.len() != DATA_BYTES {
-                return Err(damaged("a page of heads is of a wrong size"));
-            }
-            self.data.extend_from_slice(data);
+            self.data.extend_from_slice(heads_of(row, 0)?);
         }
         self.data.resize(DATA_BYTES, 0);
         self.page = Some(page);

@@ -2,12 +2,17 @@
 
 use super::*;
 
-#[test]
-fn heads_are_found_where_they_were_put() {
+fn tables() -> Connection {
     let connection = Connection::open_in_memory().unwrap();
     connection
         .execute_batch(include_str!("../schema/6.sql"))
         .unwrap();
+    connection
+}
+
+#[test]
+fn heads_are_found_where_they_were_put() {
+    let connection = tables();
     let of = |id: u64, version: u64| Head {
         position: Position(id + version),
         message: MessageId(u64::MAX - id),
@@ -46,10 +51,7 @@ fn heads_are_found_where_they_were_put() {
 
 #[test]
 fn a_page_of_a_wrong_size_is_left_as_it_is() {
-    let connection = Connection::open_in_memory().unwrap();
-    connection
-        .execute_batch(include_str!("../schema/6.sql"))
-        .unwrap();
+    let connection = tables();
     let put = "INSERT INTO head_page VALUES (0, zeroblob(7656))";
     connection.execute(put, []).unwrap();
     let mut writer = HeadWriter::default();
