@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 use rusqlite::{Connection, Row, params};
 
 use crate::store::Result;
-use crate::store::sqlite::block::{Builder, Entry, Full, Kind, Pieces, unpack};
+use crate::store::sqlite::block::{Builder, Entry, Full, Kind, Piece, Pieces, unpack};
 use crate::store::sqlite::int;
 use crate::store::sqlite::keys::RunFilter;
 use crate::store::sqlite::varint::damaged;
@@ -141,6 +141,8 @@ pub(super) struct RunWriter {
     run: Run,
     builder: Builder,
     filter: RunFilter,
+    /// Those of a piece that is taken apart, kept for its memory.
+    entries: Vec<Entry>,
 }
 
 impl RunWriter {
@@ -159,6 +161,7 @@ impl RunWriter {
         Ok(RunWriter {
             builder: Builder::new(run.kind),
             filter: RunFilter::default(),
+            entries: Vec::new(),
             run,
         })
     }
@@ -174,6 +177,26 @@ impl RunWriter {
             Some(full) => self.put(connection, ids, &full),
             None => Ok(()),
         }
+    }
+
+    /// Adds the next entries, which are those of a piece.
+    pub(super) fn push_piece(
+        &mut self,
+        connection: &Connection,
+        ids: &mut NextIds,
+        piece: &Piece<'_>,
+    ) -> Result<()> {
+        if self.builder.push_piece(piece)? {
+            return Ok(());
+        }
+        let mut entries = std::mem::take(&mut self.entries);
+        entries.clear();
+        piece.entries(|entry| entries.push(entry))?;
+        for entry in &entries {
+            self.push(connection, ids, *entry)?;
+        }
+        self.entries = entries;
+        Ok(())
     }
 
     fn put(&mut self, connection: &Connection, ids: &mut NextIds, full: &Full) -> Result<()> {
@@ -316,7 +339,24 @@ pub(super) fn keyed(
     }
 }
 
-/// The next block of a run after the one that begins at `after`, with its own beginning; its entries replace those in `entries`.
+/// Gives the next block of a run after the one that begins at `after` to `look`; its own beginning, `None` if there is none.
+pub(super) fn block_after(
+    connection: &Connection,
+    run: u64,
+    after: Option<(u64, u64)>,
+    look: impl FnOnce(&[u8]) -> Result<()>,
+) -> Result<Option<(u64, u64)>> {
+    let mut statement = connection.prepare_cached(BLOCK_AFTER)?;
+    let (list, place) = after.map_or((-1, -1), |(list, place)| (int(list), int(place)));
+    let mut rows = statement.query([int(run), list, place])?;
+    let Some(row) = rows.next()? else {
+        return Ok(None);
+    };
+    let (first, data) = block(row)?;
+    look(data).map(|()| Some(first))
+}
+
+/// The same, with the block's entries in the place of those in `entries`.
 pub(super) fn next_block(
     connection: &Connection,
     run: &Run,
@@ -324,15 +364,9 @@ pub(super) fn next_block(
     entries: &mut Vec<Entry>,
 ) -> Result<Option<(u64, u64)>> {
     entries.clear();
-    let mut statement = connection.prepare_cached(BLOCK_AFTER)?;
-    let (list, place) = after.map_or((-1, -1), |(list, place)| (int(list), int(place)));
-    let mut rows = statement.query([int(run.id), list, place])?;
-    let Some(row) = rows.next()? else {
-        return Ok(None);
-    };
-    let (first, data) = block(row)?;
-    unpack(run.kind, data, entries)?;
-    Ok(Some(first))
+    block_after(connection, run.id, after, |data| {
+        unpack(run.kind, data, entries)
+    })
 }
 
 /// Deletes at most `blocks_max` blocks of a doomed run, and the run itself after the last; says whether it is gone.
