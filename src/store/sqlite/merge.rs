@@ -6,24 +6,22 @@ use crate::store::Result;
 use crate::store::sqlite::block::{Entry, Kind, PieceReader, unpack};
 use crate::store::sqlite::keys::RunFilter;
 use crate::store::sqlite::run::{NextIds, Run, RunState, RunWriter, block_after, set_state};
+use crate::store::sqlite::varint::damaged;
 
 /// A merge under way.
 #[derive(Debug)]
 pub(super) struct Merge {
     cursors: Vec<Cursor>,
-    /// What the next one of each cursor begins with.
-    nexts: Vec<u128>,
+    /// The list and the place of each cursor's next entry.
+    nexts: Vec<(u64, u64)>,
+    /// The cursors that have the list whose turn it is, by the places that they have next.
+    turns: Vec<(u64, usize)>,
     writer: RunWriter,
     level: u32,
 }
 
-/// A list and a place as one number, which compares without a branch.
-fn order(list: u64, place: u64) -> u128 {
-    u128::from(list) << 64 | u128::from(place)
-}
-
 /// Comes after everything.
-const END: u128 = u128::MAX;
+const END: (u64, u64) = (u64::MAX, u64::MAX);
 
 /// Reads a run front to back: a run of lists by pieces, unless one is to be taken apart.
 #[derive(Debug)]
@@ -40,13 +38,13 @@ struct Cursor {
 
 impl Cursor {
     /// Where the next entry belongs, [`END`] after the last. Reads the next block if need be.
-    fn next(&mut self, connection: &Connection) -> Result<u128> {
+    fn next(&mut self, connection: &Connection) -> Result<(u64, u64)> {
         loop {
             if let Some(entry) = self.entries.get(self.next) {
-                return Ok(order(entry.list, entry.place));
+                return Ok((entry.list, entry.place));
             }
             if let Some(piece) = self.pieces.piece() {
-                return Ok(order(piece.list, piece.place));
+                return Ok((piece.list, piece.place));
             }
             let (pieces, entries) = (&mut self.pieces, &mut self.entries);
             entries.clear();
@@ -63,21 +61,24 @@ impl Cursor {
             }
             self.block = block;
             pieces.advance()?;
+            if pieces.piece().is_none() && entries.is_empty() {
+                return Err(damaged("a block is empty"));
+            }
         }
     }
 
-    /// Gives `writer` the next entry, or piece if it does not reach beyond `up_to`; says how many entries that were.
+    /// Gives `writer` the next entry, or piece if it does not reach beyond the place `up_to`; says how many entries that were.
     fn take(
         &mut self,
         connection: &Connection,
         ids: &mut NextIds,
         writer: &mut RunWriter,
-        up_to: u128,
+        up_to: u64,
     ) -> Result<usize> {
         if self.next >= self.entries.len()
             && let Some(piece) = self.pieces.piece()
         {
-            if order(piece.list, piece.last()) <= up_to {
+            if piece.last() <= up_to {
                 writer.push_piece(connection, ids, &piece)?;
                 let count = piece.count as usize;
                 self.pieces.advance()?;
@@ -131,6 +132,7 @@ impl Merge {
         let nexts = cursors.iter_mut().map(|cursor| cursor.next(connection));
         Ok(Some(Merge {
             nexts: nexts.collect::<Result<_>>()?,
+            turns: Vec::new(),
             cursors,
             writer: RunWriter::begin(connection, ids, whole)?,
             level,
@@ -155,25 +157,36 @@ impl Merge {
         entries: &mut usize,
     ) -> Result<bool> {
         while *entries > 0 {
-            let (mut first, mut second, mut index) = (END, END, 0);
-            for (at, next) in self.nexts.iter().enumerate() {
-                let is_first = *next < first;
-                second = if is_first { first } else { second.min(*next) };
-                index = if is_first { at } else { index };
-                first = first.min(*next);
+            let lists = self.nexts.iter().map(|(list, _)| *list);
+            let list = lists.fold(END.0, u64::min);
+            if list == END.0 {
+                return match self.nexts.iter().all(|next| *next == END) {
+                    true => Ok(true),
+                    false => Err(damaged("a run has a list that cannot be")),
+                };
             }
-            let (Some(cursor), Some(next)) =
-                (self.cursors.get_mut(index), self.nexts.get_mut(index))
-            else {
-                return Ok(true);
-            };
-            if first == END {
-                return Ok(true);
-            }
-            while *entries > 0 && *next != END && *next <= second {
-                let taken = cursor.take(connection, ids, &mut self.writer, second)?;
-                *entries = entries.saturating_sub(taken);
-                *next = cursor.next(connection)?;
+            let nexts = self.nexts.iter().enumerate();
+            let turns = nexts.filter(|(_, next)| next.0 == list);
+            self.turns.clear();
+            self.turns
+                .extend(turns.map(|(index, next)| (next.1, index)));
+            self.turns.sort_unstable();
+            let ends = self.turns.iter().skip(1).map(|(place, _)| *place);
+            for ((_, index), up_to) in self.turns.iter().zip(ends.chain([u64::MAX])) {
+                let (Some(cursor), Some(next)) =
+                    (self.cursors.get_mut(*index), self.nexts.get_mut(*index))
+                else {
+                    continue;
+                };
+                while *entries > 0 && next.0 == list && next.1 <= up_to {
+                    let taken = cursor.take(connection, ids, &mut self.writer, up_to)?;
+                    *entries = entries.saturating_sub(taken);
+                    *next = cursor.next(connection)?;
+                }
+                // There is more of it, behind what another run has next.
+                if next.0 == list {
+                    break;
+                }
             }
         }
         Ok(false)

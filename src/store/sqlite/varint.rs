@@ -7,22 +7,11 @@ pub(super) const VARINT_BYTES_MAX: usize = 10;
 
 /// Appends `number`.
 pub(super) fn put(out: &mut Vec<u8>, mut number: u64) {
-    if number < 0x80 {
-        out.push(number as u8);
-        return;
-    }
-    let mut bytes = [0; VARINT_BYTES_MAX];
-    let mut count = 0;
-    for byte in &mut bytes {
-        count += 1;
-        *byte = number as u8 | 0x80;
+    while number >= 0x80 {
+        out.push(number as u8 | 0x80);
         number >>= 7;
-        if number == 0 {
-            *byte &= 0x7f;
-            break;
-        }
     }
-    out.extend_from_slice(bytes.get(..count).unwrap_or_default());
+    out.push(number as u8);
 }
 
 /// Appends a number that may be below zero: near zero on either side it takes few bytes.

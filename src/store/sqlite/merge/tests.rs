@@ -223,7 +223,7 @@ fn a_damaged_block_is_refused() {
     })
     .unwrap();
     let put = "UPDATE block SET data = ?1 WHERE id = 2";
-    for cut in 1..data.len() {
+    for cut in 0..data.len() {
         connection.execute(put, [&data[..cut]]).unwrap();
         let merge = Merge::begin(&connection, &mut ids, parts.clone());
         let step = merge.and_then(|merge| {
