@@ -44,12 +44,21 @@ impl<'a> Bytes<'a> {
     /// The next number.
     #[inline]
     pub(super) fn number(&mut self) -> Result<u64> {
-        if let [byte, rest @ ..] = self.0
-            && *byte < 0x80
-        {
-            self.0 = rest;
-            return Ok(u64::from(*byte));
+        // Most are small.
+        match self.0 {
+            [byte, rest @ ..] if *byte < 0x80 => {
+                self.0 = rest;
+                Ok(u64::from(*byte))
+            }
+            [low, high, rest @ ..] if *high < 0x80 => {
+                self.0 = rest;
+                Ok(u64::from(low & 0x7f) | u64::from(*high) << 7)
+            }
+            _ => self.long_number(),
         }
+    }
+
+    fn long_number(&mut self) -> Result<u64> {
         if let Some((eight, _)) = self.0.split_first_chunk() {
             let eight = u64::from_le_bytes(*eight);
             let ends = !eight & 0x8080_8080_8080_8080;
@@ -59,11 +68,11 @@ impl<'a> Bytes<'a> {
                 return Ok(joined(eight << (64 - bits) >> (64 - bits)));
             }
         }
-        self.long_number()
+        self.number_by_bytes()
     }
 
-    /// The next number, byte by byte: it may have more than eight, or so many are not left.
-    fn long_number(&mut self) -> Result<u64> {
+    /// The next number, which may have more than eight bytes, or so many are not left.
+    fn number_by_bytes(&mut self) -> Result<u64> {
         let mut number = 0;
         for (index, byte) in self.0.iter().take(VARINT_BYTES_MAX).enumerate() {
             let bits = u64::from(byte & 0x7f);
@@ -138,7 +147,7 @@ mod tests {
             let long = [bytes.as_slice(), &more].concat();
             let (mut all, mut byte_by_byte) = (Bytes(&long), Bytes(&long));
             let number = all.number().map_err(|error| error.0);
-            prop_assert_eq!(&number, &byte_by_byte.long_number().map_err(|error| error.0));
+            prop_assert_eq!(&number, &byte_by_byte.number_by_bytes().map_err(|error| error.0));
             prop_assert_eq!(all.0, byte_by_byte.0);
             let taken = long.len() - all.0.len();
             if taken <= bytes.len() && number.is_ok() {
