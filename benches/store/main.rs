@@ -59,6 +59,8 @@ struct Measured {
     slices_p99: Vec<f64>,
     /// Nanoseconds in which a processor was at a commit.
     busy_nanos: f64,
+    /// The most of these in one commit.
+    busy_worst: f64,
     report: Value,
     pages_of_10: Value,
     pages_of_100: Value,
@@ -93,6 +95,7 @@ fn coordinate(options: &Options) -> Result<()> {
             worker.slices.push(number(&answer, "nanos") as u64);
             worker.slices_p99.push(number(&answer, "p99"));
             worker.busy_nanos += number(&answer, "busy_nanos");
+            worker.busy_worst = worker.busy_worst.max(number(&answer, "busy_worst"));
         }
         eprint!(
             "\r{} of {} messages",
@@ -141,6 +144,7 @@ struct Worker {
     slices: Vec<u64>,
     slices_p99: Vec<f64>,
     busy_nanos: f64,
+    busy_worst: f64,
 }
 
 impl Worker {
@@ -161,6 +165,7 @@ impl Worker {
             slices: Vec::new(),
             slices_p99: Vec::new(),
             busy_nanos: 0.0,
+            busy_worst: 0.0,
         };
         worker.answer()?;
         Ok(worker)
@@ -210,6 +215,7 @@ impl Worker {
             slices: std::mem::take(&mut self.slices),
             slices_p99: std::mem::take(&mut self.slices_p99),
             busy_nanos: self.busy_nanos,
+            busy_worst: self.busy_worst,
             report,
             pages_of_10,
             pages_of_100,
@@ -264,9 +270,9 @@ fn print(measured: &[Measured], sizes: &[usize], options: &Options) {
         sizes.len()
     );
     println!(
-        "| | rows/s | last tenth | of the bare log | processor µs a message | commit p50 / p99 / p99.9 / worst, ms | bytes written a message | file bytes a message | resident MiB |"
+        "| | rows/s | last tenth | of the bare log | processor µs a message | commit p50 / p99 / p99.9 / worst, ms | worst at a processor, ms | bytes written a message | file bytes a message | resident MiB |"
     );
-    println!("|---|---|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|---|---|");
     let bound = measured.iter().find(|one| one.variant == Variant::Bare);
     for one in measured {
         let tail = sizes.len() - sizes.len().div_ceil(10);
@@ -285,7 +291,7 @@ fn print(measured: &[Measured], sizes: &[usize], options: &Options) {
             false => format!("{:.0}", bytes / options.messages as f64),
         };
         println!(
-            "| {} | {:.0} | {:.0} | {ratio:.2} | {:.2} | {} / {} / {} / {} | {} | {} | {:.1} |",
+            "| {} | {:.0} | {:.0} | {ratio:.2} | {:.2} | {} / {} / {} / {} | {:.2} | {} | {} | {:.1} |",
             one.variant.title(),
             rate(sizes, &one.slices),
             rate(&sizes[tail..], &one.slices[tail..]),
@@ -294,6 +300,7 @@ fn print(measured: &[Measured], sizes: &[usize], options: &Options) {
             ms("p99"),
             ms("p999"),
             ms("worst"),
+            one.busy_worst / 1e6,
             per_message(number(&one.report, "written")),
             per_message(number(&one.after_stop, "file") - number(&one.report, "file_before")),
             number(&one.report, "resident") / f64::from(1 << 20),
@@ -351,6 +358,7 @@ fn report(measured: &[Measured], sizes: &[usize], options: &Options) -> Value {
             "slices": slices,
             "rows_per_s": rate(sizes, &one.slices),
             "busy_us": one.busy_nanos / 1e3 / options.messages as f64,
+            "busy_worst_ms": one.busy_worst / 1e6,
             "commit": {"p50_ms": ms("p50"), "p99_ms": ms("p99"), "p999_ms": ms("p999"), "worst_ms": ms("worst")},
             "resident_mib": number(&one.report, "resident") / f64::from(1 << 20),
             "file_bytes": one.after_stop["file"],

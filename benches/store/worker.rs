@@ -125,8 +125,8 @@ fn open(variant: Variant, directory: &Path, world: &World, durability: Durabilit
     Ok(Log::Store(Box::new(store), newest))
 }
 
-/// Commits `messages` more and gives the nanoseconds that the commits took, those of them in which a processor was at it, and the 99th
-/// percentile of a commit; making the effects does not count.
+/// Commits `messages` more and gives the nanoseconds that the commits took, those of them in which a processor was at it, the most of these
+/// in one commit, and the 99th percentile of a commit; making the effects does not count.
 fn append(
     log: &mut Log,
     world: &mut World,
@@ -134,7 +134,7 @@ fn append(
     options: &Options,
     latencies: &mut Histogram<u64>,
 ) -> Result<Value> {
-    let (mut nanos, mut busy_nanos) = (0, 0);
+    let (mut nanos, mut busy_nanos, mut busy_worst) = (0, 0, 0);
     let mut own = Histogram::<u64>::new_with_bounds(1, 60_000_000_000, 3)?;
     let mut left = messages;
     while left > 0 {
@@ -143,13 +143,20 @@ fn append(
         let effects = world.commit(count);
         let (started, busy_before) = (Instant::now(), busy());
         log.commit(&effects)?;
-        busy_nanos += busy() - busy_before;
+        let was_busy = busy() - busy_before;
+        busy_nanos += was_busy;
+        busy_worst = was_busy.max(busy_worst);
         let took = started.elapsed().as_nanos() as u64;
         own.saturating_record(took);
         nanos += took;
     }
     latencies.add(&own)?;
-    Ok(json!({"nanos": nanos, "busy_nanos": busy_nanos, "p99": own.value_at_quantile(0.99)}))
+    Ok(json!({
+        "nanos": nanos,
+        "busy_nanos": busy_nanos,
+        "busy_worst": busy_worst,
+        "p99": own.value_at_quantile(0.99),
+    }))
 }
 
 /// Nanoseconds of a processor that this thread has had.
