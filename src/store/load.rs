@@ -21,6 +21,25 @@ pub fn fetch(reader: &mut dyn Reader, request: &LoadRequest) -> Loaded {
     }
 }
 
+/// What `requests` ask for, all out of one snapshot.
+pub fn fetch_all(reader: &mut dyn Reader, requests: &[LoadRequest]) -> Vec<Loaded> {
+    let loaded = |request: &LoadRequest, rows| Loaded {
+        id: request.id,
+        rows,
+    };
+    let found = read(reader, |snapshot| {
+        let all = requests.iter();
+        Ok(all
+            .map(|request| loaded(request, load(snapshot, &request.keys)))
+            .collect())
+    });
+    found.unwrap_or_else(|error| {
+        let all = requests.iter();
+        all.map(|request| loaded(request, Err(StoreError(error.0.clone()))))
+            .collect()
+    })
+}
+
 /// The rows of `keys`, in their order, as `snapshot` shows them. Where a member is asked for, the conversation comes with it: a pair's is one
 /// row with its members.
 ///
