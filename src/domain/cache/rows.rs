@@ -69,6 +69,11 @@ impl<T> Rows<T> {
         self.entry(at)?.row.as_ref()
     }
 
+    /// The number of the row used last, or of none.
+    pub fn newest(&self) -> u32 {
+        self.newest
+    }
+
     /// All rows.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
         self.chunks

@@ -38,6 +38,11 @@ impl Pairs {
 
     fn of_id(&self, id: ConversationId) -> Option<u32> {
         let is_it = |at: &u32| self.rows.get(*at).is_some_and(|row| row.id() == Some(id));
+        // What a command changes is what it has just looked at.
+        let newest = self.rows.newest();
+        if is_it(&newest) {
+            return Some(newest);
+        }
         self.by_id.find(self.hasher.hash_one(id), is_it).copied()
     }
 
