@@ -31,6 +31,12 @@ impl<K: Hash + Eq, V> Cache<K, V> {
         }
     }
 
+    /// What the rows take, in bytes.
+    #[cfg(test)]
+    pub fn bytes(&self) -> usize {
+        self.rows.bytes()
+    }
+
     fn find<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<u32>
     where
         K: Borrow<Q>,

@@ -31,6 +31,12 @@ impl Pairs {
         }
     }
 
+    /// What the rows take, in bytes.
+    #[cfg(test)]
+    pub fn bytes(&self) -> usize {
+        self.rows.bytes()
+    }
+
     fn of_pair(&self, key: (Pair, Topic)) -> Option<u32> {
         let is_it = |at: &u32| self.rows.get(*at).is_some_and(|row| row.key() == key);
         self.by_pair.find(self.hasher.hash_one(key), is_it).copied()

@@ -40,12 +40,12 @@ fn rarely<T: std::fmt::Debug + Clone + 'static>(
 }
 
 prop_compose! {
-    fn member(joined_at: TimeMs, at_once: bool)(
+    fn member(joined_at: TimeMs)(
         conversation in number(),
         account in number(),
         slot in prop::sample::select(&[0, 1, 1 << 20, u32::MAX][..]),
         another_at in rarely(joined_at, time()),
-        joined_after in rarely(0, number()).prop_map(move |after| if at_once { 0 } else { after }),
+        joined_after in rarely(0, number()),
         left_after in rarely(None, number().prop_map(Some)),
         alias in rarely(String::new(), "[a-z帽]{1,300}"),
         (read, sent, sent_read, acknowledged) in (number(), number(), number(), number()),
@@ -73,13 +73,13 @@ prop_compose! {
 }
 
 fn any_member() -> impl Strategy<Value = Member> {
-    time().prop_flat_map(|at| member(at, false))
+    time().prop_flat_map(member)
 }
 
 fn single() -> BoxedStrategy<SingleRow> {
     time()
         .prop_flat_map(move |at| {
-            let members = (member(at, true).boxed(), member(at, true).boxed());
+            let members = (member(at).boxed(), member(at).boxed());
             let head = (number(), number(), time());
             let numbers = (number(), number(), number(), any::<bool>());
             (Just(at), members, head, numbers)
@@ -182,6 +182,64 @@ fn what_is_usual_needs_no_allocation() {
     low.pinned = false;
     packed.set_member(&low);
     assert_eq!(packed.heap_bytes(), 0);
+}
+
+/// 100,000 conversations of 20,000 accounts that are logged in.
+#[test]
+fn many_conversations_are_in_memory_at_once() {
+    let mut state = State::default();
+    let (accounts, each, now) = (20_000_u64, 5, TimeMs(1_800_000_000_000));
+    let pairs = || {
+        let of = |low| (1..=each).map(move |step| (low, (low + step * step) % accounts));
+        (0..accounts).flat_map(of)
+    };
+    let numbered = |one: u64, other| Pair::new(AccountId(one + 2), AccountId(other + 2)).unwrap();
+    for number in 0..accounts {
+        let name: Arc<str> = Arc::from(format!("somebody {number}"));
+        let account = Arc::new(Account {
+            id: AccountId(number + 2),
+            name: Arc::clone(&name),
+            created_at: now,
+            profile: Default::default(),
+        });
+        let mut hash = [0; 16];
+        hash[..8].copy_from_slice(&number.to_le_bytes());
+        let token = Token {
+            hash: TokenHash(hash),
+            account: account.id,
+            used_at: now,
+        };
+        state.insert(Row::Name(name, None));
+        state.insert(Row::Tokens(account.id, Vec::new()));
+        let effects = [Effect::Account(account), Effect::Token(token)];
+        state.apply(&effects, CommitNumber(1));
+    }
+    for (id, (one, other)) in (1..).zip(pairs()) {
+        let pair = numbered(one, other);
+        let conversation = begun(pair, ConversationId(id), now);
+        let mut effects = vec![Effect::Conversation(conversation)];
+        for account in [pair.low(), pair.high()] {
+            let slot = pair.slot(account);
+            let member = Member::new(ConversationId(id), account, slot, Position(0), now);
+            effects.push(Effect::Member(member));
+        }
+        state.apply(&effects, CommitNumber(2));
+    }
+    state.shrink(CommitNumber(3));
+    for number in 0..accounts {
+        let name = Arc::from(format!("somebody {number}"));
+        let account = state.account_named(&name).unwrap().unwrap();
+        assert_eq!(state.tokens_of(account.id).unwrap().len(), 1);
+    }
+    for (id, (one, other)) in (1..).zip(pairs()) {
+        let found = state.single(numbered(one, other), Topic::Messages);
+        let (conversation, ..) = found.unwrap().unwrap();
+        assert_eq!(conversation.id, ConversationId(id));
+    }
+    let accounts = state.accounts.bytes() + state.names.bytes();
+    let tokens = state.tokens.bytes() + state.tokens_of.bytes();
+    let all = accounts + tokens + state.pairs.bytes();
+    assert!(all < 24 * 1024 * 1024, "{all} bytes");
 }
 
 fn pair(account: u64) -> Pair {
