@@ -1,6 +1,7 @@
 //! What a socket's client has not acknowledged yet, as far as the socket knows.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use crate::dialect::chat::encode::{Place, shown_id};
@@ -15,33 +16,53 @@ use crate::limits::{
 /// Where a message stands.
 pub(super) type Spot = (ConversationId, Position);
 
-/// Messages that were pushed, by when they are to be pushed again, and what is known of the others that wait.
+/// Messages that were pushed, when they are to be pushed again, and what is known of the others that wait.
 #[derive(Debug, Default)]
 pub(super) struct Outstanding {
-    pushed: VecDeque<Pushed>,
-    /// Where those stand that were pushed while there was no room for them above; they are not pushed again.
-    further: Vec<Known>,
+    pushed: BTreeMap<Key, Pushed>,
+    /// When those are due that are pushed again, the next one first. What is not outstanding any more may still stand here.
+    due: VecDeque<Due>,
+    /// How many are pushed again.
+    repeating: usize,
+    /// Numbers what is put into `due` anew.
+    serial: u64,
     /// Whether some of them were pushed when the socket was opened, so that they may come once more as new.
     has_repeated: bool,
     /// What the store said last of messages that wait, the oldest first.
     waiting: Vec<Known>,
 }
 
+/// The id under which a message is shown, which clients choose and choose again, and its own: of several the oldest stands first.
+type Key = (u64, MessageId);
+
 #[derive(Debug)]
 struct Pushed {
-    known: Known,
+    spot: Spot,
+    /// `None` if it was pushed while there was no room for more of these: then it is only known.
+    again: Option<Again>,
+}
+
+/// A message that is pushed again.
+#[derive(Debug)]
+struct Again {
     message: Arc<Message>,
     place: Place,
-    /// By the monotonic clock in milliseconds; 0 until the clock is looked at.
-    due_ms: u64,
     repeats: u8,
+    serial: u64,
+}
+
+#[derive(Debug)]
+struct Due {
+    key: Key,
+    serial: u64,
+    /// By the monotonic clock in milliseconds; 0 until the clock is looked at.
+    at_ms: u64,
 }
 
 /// A message by the id under which it is shown.
 #[derive(Clone, Copy, Debug)]
 struct Known {
     shown: u64,
-    id: MessageId,
     spot: Spot,
 }
 
@@ -49,28 +70,39 @@ impl Known {
     fn of(message: &Message) -> Known {
         Known {
             shown: shown_id(message),
-            id: message.id,
             spot: (message.conversation, message.position),
         }
     }
 }
 
+/// How far numbers of 64 bits may be from each other that are the same as doubles.
+const ROUNDED_MAX: u64 = 2_048;
+/// So many that are not outstanding may stand among those that are due, besides as many as there are.
+const DUE_SLACK: usize = 16;
+
+/// All keys with these ids.
+fn under(ids: RangeInclusive<u64>) -> RangeInclusive<Key> {
+    (*ids.start(), MessageId(0))..=(*ids.end(), MessageId(u64::MAX))
+}
+
+fn key_of(message: &Message) -> Key {
+    (shown_id(message), message.id)
+}
+
 impl Outstanding {
     /// Whether nothing is known to be outstanding.
     pub fn is_empty(&self) -> bool {
-        self.pushed.is_empty() && self.further.is_empty() && self.waiting.is_empty()
+        self.pushed.is_empty() && self.waiting.is_empty()
     }
 
-    /// Whether the message at `spot` was pushed to this socket when it was opened.
-    pub fn has_repeated(&self, spot: Spot) -> bool {
-        let mut pushed = self.pushed.iter();
-        self.has_repeated && pushed.any(|pushed| pushed.known.spot == spot)
+    /// Whether `message` was pushed to this socket when it was opened.
+    pub fn has_repeated(&self, message: &Message) -> bool {
+        self.has_repeated && self.pushed.contains_key(&key_of(message))
     }
 
     /// A message that was pushed to another socket is pushed to this one, which was opened since; `false` when it was already.
     pub fn repeat_here(&mut self, message: &Arc<Message>, place: Place) -> bool {
-        let spot = (message.conversation, message.position);
-        if self.pushed.iter().any(|pushed| pushed.known.spot == spot) {
+        if self.pushed.contains_key(&key_of(message)) {
             return false;
         }
         self.has_repeated = true;
@@ -80,17 +112,29 @@ impl Outstanding {
 
     /// A message was pushed. Past the bound it is not pushed again from here, but offered when the client asks what waits.
     pub fn push(&mut self, message: &Arc<Message>, place: Place) {
-        if self.pushed.len() < CHAT_OUTSTANDING_MAX {
-            self.pushed.push_back(Pushed {
-                known: Known::of(message),
+        let is_repeated = self.repeating < CHAT_OUTSTANDING_MAX;
+        let further = self.pushed.len() - self.repeating;
+        let key = key_of(message);
+        if (!is_repeated && further >= CHAT_PUSHED_FURTHER_MAX) || self.pushed.contains_key(&key) {
+            return;
+        }
+        let again = is_repeated.then(|| {
+            self.repeating += 1;
+            self.serial += 1;
+            self.due.push_back(Due {
+                key,
+                serial: self.serial,
+                at_ms: 0,
+            });
+            Again {
                 message: Arc::clone(message),
                 place,
-                due_ms: 0,
                 repeats: 0,
-            });
-        } else if self.further.len() < CHAT_PUSHED_FURTHER_MAX {
-            self.further.push(Known::of(message));
-        }
+                serial: self.serial,
+            }
+        });
+        let spot = (message.conversation, message.position);
+        self.pushed.insert(key, Pushed { spot, again });
     }
 
     /// Takes what the store says of messages that wait.
@@ -98,75 +142,120 @@ impl Outstanding {
         self.waiting = rows.map(|row| Known::of(&row.message)).collect();
     }
 
-    fn pushed(&self) -> impl Iterator<Item = Known> {
-        let pushed = self.pushed.iter().map(|pushed| pushed.known);
-        pushed.chain(self.further.iter().copied())
-    }
-
     /// The message that is shown under `id`: of several the oldest, those that were pushed first.
     pub fn find(&self, id: u64) -> Option<Spot> {
-        let pushed = self.pushed().filter(|known| known.shown == id);
+        let mut pushed = self.pushed.range(under(id..=id));
         let mut waiting = self.waiting.iter().filter(|known| known.shown == id);
-        let oldest = pushed.min_by_key(|known| known.id);
-        let found = oldest.or_else(|| waiting.next().copied())?;
-        Some(found.spot)
+        let oldest = pushed.next().map(|(_, pushed)| pushed.spot);
+        oldest.or_else(|| waiting.next().map(|known| known.spot))
+    }
+
+    /// Those pushed whose id is the same number as `id` as a double, and the keys of these.
+    fn rounded(&self, id: u64) -> impl Iterator<Item = (Key, Spot)> {
+        let near = id.saturating_sub(ROUNDED_MAX)..=id.saturating_add(ROUNDED_MAX);
+        let near = self.pushed.range(under(near));
+        let same = near.filter(move |((shown, _), _)| *shown as f64 == id as f64);
+        same.map(|(key, pushed)| (*key, pushed.spot))
     }
 
     /// The only message whose id is the same number as `id` as a double.
     pub fn find_rounded(&self, id: u64) -> Option<Spot> {
-        let known = self.pushed().chain(self.waiting.iter().copied());
-        let mut same = known
-            .filter(|known| known.shown as f64 == id as f64)
-            .map(|known| known.spot);
+        let waiting = self.waiting.iter();
+        let waiting = waiting.filter(|known| known.shown as f64 == id as f64);
+        let pushed = self.rounded(id).map(|(_, spot)| spot);
+        let mut same = pushed.chain(waiting.map(|known| known.spot));
         let only = same.next()?;
         same.all(|spot| spot == only).then_some(only)
     }
 
-    /// The client has acknowledged the message at `acknowledged`.
-    pub fn acknowledge(&mut self, acknowledged: Spot) {
-        self.pushed
-            .retain(|pushed| pushed.known.spot != acknowledged);
-        self.further.retain(|known| known.spot != acknowledged);
+    /// The client has acknowledged the message at `acknowledged`, which it means by `id`.
+    pub fn acknowledge(&mut self, id: u64, acknowledged: Spot) {
+        let is_it = |(_, spot): &(Key, Spot)| *spot == acknowledged;
+        let found = self.rounded(id).find(is_it);
+        match found {
+            Some((key, _)) => {
+                let pushed = self.pushed.remove(&key);
+                self.repeating -= usize::from(pushed.is_some_and(|pushed| pushed.again.is_some()));
+                self.tidy();
+            }
+            None => self.forget(|spot| spot == acknowledged),
+        }
         self.waiting.retain(|known| known.spot != acknowledged);
+    }
+
+    fn forget(&mut self, is_done: impl Fn(Spot) -> bool) {
+        let repeating = &mut self.repeating;
+        self.pushed.retain(|_, pushed| {
+            let is_done = is_done(pushed.spot);
+            *repeating -= usize::from(is_done && pushed.again.is_some());
+            !is_done
+        });
+        self.tidy();
+    }
+
+    /// Takes what is not outstanding any more out of `due`: where it stands first, and everywhere when it is most of it.
+    fn tidy(&mut self) {
+        let pushed = &self.pushed;
+        while self.due.pop_front_if(|due| !due.counts(pushed)).is_some() {}
+        if self.due.len() > 2 * self.repeating + DUE_SLACK {
+            self.due.retain(|due| due.counts(pushed));
+        }
     }
 
     /// The client's part in a conversation is another: forgets what is acknowledged there, and all if it has left.
     pub fn update(&mut self, member: &Member) {
         let is_done = |(conversation, position): Spot| member.is_done_with(conversation, position);
-        self.pushed.retain(|pushed| !is_done(pushed.known.spot));
-        self.further.retain(|known| !is_done(known.spot));
+        self.forget(is_done);
         self.waiting.retain(|known| !is_done(known.spot));
     }
 
     /// A message was taken back: that is what is pushed from here on.
     pub fn recall(&mut self, message: &Arc<Message>) {
-        for pushed in &mut self.pushed {
-            if pushed.message.id == message.id {
-                pushed.message = Arc::clone(message);
-            }
+        let pushed = self.pushed.get_mut(&key_of(message));
+        if let Some(again) = pushed.and_then(|pushed| pushed.again.as_mut()) {
+            again.message = Arc::clone(message);
         }
     }
 
     /// When the next one is to be pushed again; what was pushed since the last question is from `now_ms`.
     pub fn due_ms(&mut self, now_ms: u64) -> u64 {
-        for pushed in self.pushed.iter_mut().rev() {
-            if pushed.due_ms != 0 {
+        for due in self.due.iter_mut().rev() {
+            if due.at_ms != 0 {
                 break;
             }
-            pushed.due_ms = now_ms + CHAT_REPEAT_MS;
+            due.at_ms = now_ms + CHAT_REPEAT_MS;
         }
-        self.pushed.front().map_or(u64::MAX, |next| next.due_ms)
+        self.due.front().map_or(u64::MAX, |next| next.at_ms)
     }
 
     /// The next message that is due. After the last time it is not remembered any more.
     pub fn repeat(&mut self, now_ms: u64) -> Option<(Arc<Message>, Place)> {
-        let mut next = self.pushed.pop_front_if(|next| next.due_ms <= now_ms)?;
+        let due = self.due.pop_front_if(|next| next.at_ms <= now_ms)?;
+        let pushed = self.pushed.get_mut(&due.key)?;
+        let next = pushed.again.as_mut()?;
         let again = (Arc::clone(&next.message), next.place);
         next.repeats += 1;
         if next.repeats < CHAT_REPEATS_MAX {
-            next.due_ms = now_ms + CHAT_REPEAT_MS;
-            self.pushed.push_back(next);
+            let at_ms = now_ms + CHAT_REPEAT_MS;
+            self.due.push_back(Due { at_ms, ..due });
+        } else {
+            self.pushed.remove(&due.key);
+            self.repeating -= 1;
         }
+        self.tidy();
         Some(again)
     }
 }
+
+impl Due {
+    /// Whether it is that of a message which is to be pushed again.
+    fn counts(&self, pushed: &BTreeMap<Key, Pushed>) -> bool {
+        let again = pushed
+            .get(&self.key)
+            .and_then(|pushed| pushed.again.as_ref());
+        again.is_some_and(|again| again.serial == self.serial)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -259,7 +259,7 @@ impl Endpoint for Chat {
                 }
                 let message = &delivery.message;
                 let outstanding = self.outstanding.get_or_insert_default();
-                if outstanding.has_repeated((message.conversation, message.position)) {
+                if outstanding.has_repeated(message) {
                     return false;
                 }
                 outstanding.push(message, Place::of(message, recipient));
@@ -337,7 +337,7 @@ impl Chat {
                 }
                 recent.push(id);
             }
-            outstanding.acknowledge(spot);
+            outstanding.acknowledge(id, spot);
         }
         self.tidy();
         self.acknowledging.get_or_insert_default().add(spot);

@@ -201,6 +201,8 @@ impl Fold {
                 let conversation = ConversationId(conversation);
                 if self.heads.put(connection, conversation, head)? {
                     *left -= cost::PAGE;
+                    let ahead = conversations.ahead().iter().take(PAGE_HEADS as usize);
+                    data.look_at_messages(ahead.map(|(_, newest)| *newest));
                 }
             }
         }
@@ -247,8 +249,11 @@ impl Fold {
                 return Ok(false);
             }
             self.members.begin(connection, first)?;
+            let ahead = changes.ahead().iter();
+            let ahead = ahead.take_while(|(key, _)| self.members.covers(*key));
+            data.look_at_rows(ahead.map(|(_, version)| *version));
             while let Some((key, version)) = changes.next_if(|(key, _)| self.members.covers(*key)) {
-                self.members.put(key, data.row(version)?);
+                self.members.put(key, data.row(version));
                 *left -= cost::MEMBER;
             }
             let changed = self.members.store(connection)?;

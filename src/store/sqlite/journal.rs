@@ -14,11 +14,10 @@ const PINNED: u64 = 4;
 const ALIAS: u64 = 8;
 const HOLES: u64 = 16;
 
-/// Appends whose row it is, and the row of `member`.
-pub(super) fn put_member(out: &mut Vec<u8>, member: &Member) {
+/// Appends whose row that of `member` is, which follows.
+pub(super) fn put_key(out: &mut Vec<u8>, member: &Member) {
     put(out, member.account.0);
     put(out, member.conversation.0);
-    put_row(out, member);
 }
 
 /// Appends the row of `member` without whose it is.
@@ -109,16 +108,6 @@ pub(super) fn take_row(
         member.holes = take_holes(bytes)?;
     }
     Ok(member)
-}
-
-/// Passes over whose row is next.
-///
-/// # Errors
-/// When there is no row.
-pub(super) fn skip_key(bytes: &mut Bytes<'_>) -> Result<()> {
-    bytes.number()?;
-    bytes.number()?;
-    Ok(())
 }
 
 fn take_holes(bytes: &mut Bytes<'_>) -> Result<Holes> {

@@ -120,6 +120,7 @@ struct Page {
 }
 
 impl Page {
+    #[inline]
     fn push(&mut self, key: Key, row: &[u8]) -> Result<()> {
         let (account, mut conversation) = key;
         let further = account.checked_sub(self.last.0);
@@ -337,7 +338,8 @@ impl PageChange {
     /// # Errors
     /// When the page is damaged or cannot be written.
     pub(super) fn store(&mut self, connection: &Connection) -> Result<Changed> {
-        let mut rows: Vec<(Key, &[u8])> = Vec::with_capacity(self.changes.len());
+        let mut whole = Page::default();
+        whole.data.reserve(self.old.len() + self.new.len());
         let mut joined = 0;
         let mut changes = self.changes.iter().peekable();
         let new = |range: &Range<usize>| self.new.get(range.clone()).unwrap_or_default();
@@ -351,45 +353,42 @@ impl PageChange {
             let (key, row) = old?;
             while let Some((before, range)) = changes.next_if(|(change, _)| *change < key) {
                 join(*before)?;
-                rows.push((*before, new(range)));
+                whole.push(*before, new(range))?;
             }
             let changed = changes.next_if(|(change, _)| *change == key);
-            rows.push((key, changed.map_or(row, |(_, range)| new(range))));
+            whole.push(key, changed.map_or(row, |(_, range)| new(range)))?;
         }
         for (key, range) in changes {
             join(*key)?;
-            rows.push((*key, new(range)));
+            whole.push(*key, new(range))?;
         }
-        let pages = self.write(connection, &rows)?;
+        let pages = self.write(connection, whole.data)?;
         Ok(Changed { joined, pages })
     }
 
-    /// Writes `rows`: into this page if it has room, else into several of like sizes. Behind the last page are more accounts to come: its
-    /// rows are left the room that they grow by.
-    fn write(&self, connection: &Connection, rows: &[(Key, &[u8])]) -> Result<usize> {
+    /// Writes what `whole` has: into this page if it has room, else into several of like sizes. Behind the last page are more accounts to
+    /// come: its rows are left the room that they grow by.
+    fn write(&self, connection: &Connection, whole: Vec<u8>) -> Result<usize> {
         let mut pages: Vec<(Key, Vec<u8>)> = Vec::new();
-        let mut whole = Page::default();
-        for (key, row) in rows {
-            whole.push(*key, row)?;
-        }
-        let count = whole.data.len().div_ceil(DATA_BYTES_MAX).max(1);
+        let count = whole.len().div_ceil(DATA_BYTES_MAX).max(1);
         if count == 1 {
-            pages.push(((0, 0), whole.data));
+            pages.push(((0, 0), whole));
         } else {
             let goal = match self.end {
                 None => DATA_BYTES_MAX * 3 / 4,
-                Some(_) => whole.data.len() / count,
+                Some(_) => whole.len() / count,
             };
             let mut page = Page::default();
             let mut first = (0, 0);
-            for (key, row) in rows {
+            for row in Rows::new(&whole) {
+                let (key, row) = row?;
                 let is_full = page.data.len() >= goal
                     || page.data.len() + HEADER_BYTES_MAX + row.len() > DATA_BYTES_MAX;
                 if is_full && !page.data.is_empty() {
                     pages.push((first, std::mem::take(&mut page).data));
-                    first = *key;
+                    first = key;
                 }
-                page.push(*key, row)?;
+                page.push(key, row)?;
             }
             pages.push((first, page.data));
         }

@@ -9,7 +9,7 @@ use crate::domain::message::Dialect;
 use crate::store::Result;
 use crate::store::sqlite::block::Entry;
 use crate::store::sqlite::int;
-use crate::store::sqlite::journal::take_member;
+use crate::store::sqlite::journal::take_row;
 use crate::store::sqlite::keys::{SECRET_BYTES, Secret};
 use crate::store::sqlite::segment::{Appended, RowAt, Segment};
 use crate::store::sqlite::upkeep::Tuning;
@@ -93,17 +93,19 @@ pub(super) fn recover(
     Ok((sealed, last_message))
 }
 
-/// Where each row begins in a row of the journal.
+/// Where each row stands in a row of the journal.
 pub(super) fn rows_at(members: &[u8]) -> Result<Vec<RowAt>> {
     let mut bytes = Bytes(members);
     let mut rows = Vec::new();
     while !bytes.is_empty() {
-        let offset = members.len() - bytes.0.len();
-        let member = take_member(&mut bytes)?;
+        let account = AccountId(bytes.number()?);
+        let conversation = ConversationId(bytes.number()?);
+        let start = members.len() - bytes.0.len();
+        take_row(&mut bytes, account, conversation)?;
         rows.push(RowAt {
-            account: member.account,
-            conversation: member.conversation,
-            offset,
+            account,
+            conversation,
+            row: start..members.len() - bytes.0.len(),
         });
     }
     Ok(rows)

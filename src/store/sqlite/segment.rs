@@ -3,24 +3,24 @@
 //! What comes is appended; what belongs together is chained by indexes of 4 bytes, and the beginnings of chains are found by hash. Nothing is
 //! sorted before the segment is folded.
 
-use std::collections::BTreeMap;
-use std::ops::{Range, RangeInclusive};
+mod seen;
+
+use std::hint::black_box;
+use std::ops::Range;
 
 use hashbrown::HashTable;
-use hashbrown::hash_table::Entry;
 use parking_lot::{RwLock, RwLockReadGuard};
 
-use crate::domain::conversation::Head;
-use crate::domain::ids::{AccountId, ConversationId, MessageId, Position, TimeMs};
-use crate::domain::member::Member;
+use crate::domain::ids::{AccountId, ConversationId, TimeMs};
 use crate::store::sqlite::block::Entry as ListEntry;
-use crate::store::sqlite::journal::{skip_key, take_member};
 use crate::store::sqlite::keys::{prefix, same_id};
-use crate::store::sqlite::varint::Bytes;
 use crate::store::{Result, StoreError};
 
 /// Stands for no index, and ends a chain.
 const NONE: u32 = u32::MAX;
+
+/// In a conversation with no more members than this, one is found by going through them.
+const CHAINED_MAX: u32 = 4;
 
 /// What some successive commits changed.
 #[derive(Debug)]
@@ -40,15 +40,17 @@ pub(super) struct Data {
     /// The latest time of a message; 0 without any.
     pub(super) newest_at: i64,
     messages: Vec<TailMessage>,
-    conversations: HashTable<List>,
+    /// Conversations in the order of their coming.
+    lists: Vec<List>,
+    by_conversation: HashTable<u32>,
     keys: Vec<Key>,
     /// The newest key of each id.
     by_id: HashTable<u32>,
-    members: HashTable<Changed>,
     /// Members in the order of their coming.
-    links: Vec<Link>,
-    /// The last link of each account.
-    by_account: HashTable<u32>,
+    members: Vec<Changed>,
+    /// Those of conversations with more than [`CHAINED_MAX`] of them.
+    by_member: HashTable<u32>,
+    by_account: HashTable<Memberships>,
     versions: Vec<Version>,
     /// Members' rows as in the journal.
     rows: Vec<u8>,
@@ -61,8 +63,9 @@ struct List {
     /// The first position; meaningless without a message.
     first: u64,
     newest: u32,
-    /// The link of the member who came last.
+    /// The member who came last, and how many there are.
     member: u32,
+    members: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -93,17 +96,18 @@ struct Changed {
     conversation: u64,
     /// The newest version of its row.
     newest: u32,
-}
-
-/// What leads from a member to others.
-#[derive(Clone, Copy, Debug)]
-struct Link {
-    account: u64,
-    conversation: u64,
     /// Another member of the conversation.
     next_member: u32,
     /// The account in another conversation.
     next_membership: u32,
+}
+
+/// Where an account's row changed.
+#[derive(Clone, Copy, Debug)]
+struct Memberships {
+    account: u64,
+    /// The one that came last.
+    last: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -127,15 +131,15 @@ pub(super) struct Appended {
     pub(super) key: Option<u64>,
 }
 
-/// Where a member's row begins in the journal's bytes.
-#[derive(Clone, Copy, Debug)]
+/// Where a member's row stands in the journal's bytes.
+#[derive(Clone, Debug)]
 pub(super) struct RowAt {
     /// Whose.
     pub(super) account: AccountId,
     /// Where it is a member.
     pub(super) conversation: ConversationId,
-    /// Bytes before it.
-    pub(super) offset: usize,
+    /// The row, which comes after whose it is.
+    pub(super) row: Range<usize>,
 }
 
 /// Room for what takes most that a segment asks for at once, so that it is not copied as it grows: memory that is not used is not had.
@@ -166,11 +170,12 @@ impl Segment {
             last_message: message,
             newest_at: 0,
             messages: Vec::with_capacity(room.messages),
-            conversations: HashTable::new(),
+            lists: Vec::new(),
+            by_conversation: HashTable::new(),
             keys: Vec::new(),
             by_id: HashTable::new(),
-            members: HashTable::new(),
-            links: Vec::new(),
+            members: Vec::new(),
+            by_member: HashTable::new(),
             by_account: HashTable::new(),
             versions: Vec::new(),
             rows: Vec::with_capacity(room.member_bytes),
@@ -188,11 +193,12 @@ impl Segment {
         data.last_message = message;
         data.newest_at = 0;
         data.messages.clear();
-        data.conversations.clear();
+        data.lists.clear();
+        data.by_conversation.clear();
         data.keys.clear();
         data.by_id.clear();
         data.members.clear();
-        data.links.clear();
+        data.by_member.clear();
         data.by_account.clear();
         data.versions.clear();
         data.rows.clear();
@@ -203,7 +209,7 @@ impl Segment {
         self.data.read()
     }
 
-    /// Adds what `commit` brings: messages in the order of their ids, and `rows`, which begin where `rows_at` says, one behind the other.
+    /// Adds what `commit` brings: messages in the order of their ids, and `rows`, which stand where `rows_at` says.
     ///
     /// # Errors
     /// When a message does not stand right behind the one before it in its conversation. Then the segment is not to be used.
@@ -214,6 +220,8 @@ impl Segment {
         rows: &[u8],
         rows_at: &[RowAt],
     ) -> Result<()> {
+        // Nobody else appends.
+        self.data.read().look_up(messages, rows_at);
         let mut data = self.data.write();
         let tag = tag(commit.saturating_sub(data.base))?;
         data.last_commit = commit;
@@ -223,10 +231,12 @@ impl Segment {
         let begin = data.rows.len();
         index_of(begin + rows.len())?;
         data.rows.extend_from_slice(rows);
-        let ends = rows_at.iter().skip(1).map(|next| next.offset);
-        for (row, end) in rows_at.iter().zip(ends.chain([rows.len()])) {
-            let (row_at, end) = (index_of(begin + row.offset)?, index_of(begin + end)?);
-            data.append_row(tag, row, row_at..end)?;
+        for row in rows_at {
+            let (start, end) = (
+                index_of(begin + row.row.start)?,
+                index_of(begin + row.row.end)?,
+            );
+            data.append_row(tag, row, start..end)?;
         }
         Ok(())
     }
@@ -234,7 +244,11 @@ impl Segment {
 
 fn tag(number: u64) -> Result<u32> {
     let tag = u32::try_from(number).ok().filter(|tag| *tag != NONE);
-    tag.ok_or_else(|| StoreError("a segment of the store's tail has no room".to_owned()))
+    tag.ok_or_else(full)
+}
+
+fn full() -> StoreError {
+    StoreError("a segment of the store's tail has no room".to_owned())
 }
 
 /// A place in one of the lists, as chains have it.
@@ -253,19 +267,29 @@ fn chain<T>(items: &[T], first: u32, next: impl Fn(&T) -> u32) -> impl Iterator<
 }
 
 /// The list of a conversation, which is made if need be.
-fn list_mut(conversations: &mut HashTable<List>, conversation: u64) -> &mut List {
-    let found = conversations.entry(
+fn list_mut<'a>(
+    lists: &'a mut Vec<List>,
+    by_conversation: &mut HashTable<u32>,
+    conversation: u64,
+) -> Result<&'a mut List> {
+    let new = index_of(lists.len())?;
+    let conversation_at = |index: &u32| lists.get(*index as usize).map(|list| list.conversation);
+    let entry = by_conversation.entry(
         hash(conversation),
-        |list| list.conversation == conversation,
-        |list| hash(list.conversation),
+        |index| conversation_at(index) == Some(conversation),
+        |index| conversation_at(index).map_or(0, hash),
     );
-    let empty = || List {
-        conversation,
-        first: 0,
-        newest: NONE,
-        member: NONE,
-    };
-    found.or_insert_with(empty).into_mut()
+    let index = *entry.or_insert(new).get();
+    if index == new {
+        lists.push(List {
+            conversation,
+            first: 0,
+            newest: NONE,
+            member: NONE,
+            members: 0,
+        });
+    }
+    lists.get_mut(index as usize).ok_or_else(full)
 }
 
 impl Data {
@@ -291,7 +315,7 @@ impl Data {
 
     /// The conversations with messages, in any order, with the newest one of each.
     pub(super) fn conversations(&self) -> impl Iterator<Item = (u64, u32)> {
-        let lists = self.conversations.iter();
+        let lists = self.lists.iter();
         let lists = lists.filter(|list| list.newest != NONE);
         lists.map(|list| (list.conversation, list.newest))
     }
@@ -304,12 +328,36 @@ impl Data {
     /// Accounts and conversations of members whose rows changed, in any order, with the newest version of each.
     pub(super) fn members(&self) -> impl ExactSizeIterator<Item = ((u64, u64), u32)> {
         let members = self.members.iter();
-        members.map(|slot| ((slot.account, slot.conversation), slot.newest))
+        members.map(|member| ((member.account, member.conversation), member.newest))
     }
 
     fn list(&self, conversation: u64) -> Option<&List> {
         let is_it = |list: &List| list.conversation == conversation;
-        self.conversations.find(hash(conversation), is_it)
+        let is_at = |index: &u32| self.lists.get(*index as usize).is_some_and(is_it);
+        let index = self.by_conversation.find(hash(conversation), is_at)?;
+        self.lists.get(*index as usize)
+    }
+
+    /// Looks at all that `messages` and `rows` will change. Each of these places is far from the others: memory brings many of them at once,
+    /// but only if none waits for what is done with the one before.
+    fn look_up(&self, messages: &[Appended], rows: &[RowAt]) {
+        let newest = |message: &Appended| {
+            let list = self.list(message.entry.list);
+            list.map_or(NONE, |list| list.newest)
+        };
+        let mut found = 0;
+        for row in rows {
+            found ^= self.member_index(row.account.0, row.conversation.0);
+            found ^= self.memberships(row.account.0);
+        }
+        for message in messages {
+            found ^= newest(message);
+        }
+        for message in messages {
+            let newest = self.messages.get(newest(message) as usize);
+            found ^= newest.map_or(0, |newest| newest.commit);
+        }
+        black_box(found);
     }
 
     fn append_message(&mut self, tag: u32, appended: &Appended) -> Result<()> {
@@ -320,8 +368,14 @@ impl Data {
             sender,
         } = appended.entry;
         let index = index_of(self.messages.len())?;
-        let list = list_mut(&mut self.conversations, list);
-        match self.messages.get(list.newest as usize) {
+        let Data {
+            messages,
+            lists,
+            by_conversation,
+            ..
+        } = self;
+        let list = list_mut(lists, by_conversation, list)?;
+        match messages.get(list.newest as usize) {
             Some(last) if last.position.checked_add(1) != Some(place) => {
                 return Err(StoreError(format!(
                     "message {message} at position {place} does not follow position {}",
@@ -375,25 +429,12 @@ impl Data {
     fn append_row(&mut self, tag: u32, row: &RowAt, bytes: Range<u32>) -> Result<()> {
         let newest = index_of(self.versions.len())?;
         let (account, conversation) = (row.account.0, row.conversation.0);
-        let entry = self.members.entry(
-            hash_member(account, conversation),
-            |slot| (slot.account, slot.conversation) == (account, conversation),
-            |slot| hash_member(slot.account, slot.conversation),
-        );
-        let mut previous = NONE;
-        match entry {
-            Entry::Occupied(mut slot) => {
-                previous = std::mem::replace(&mut slot.get_mut().newest, newest);
-            }
-            Entry::Vacant(slot) => {
-                slot.insert(Changed {
-                    account,
-                    conversation,
-                    newest,
-                });
-                self.link(account, conversation)?;
-            }
-        }
+        let index = match self.member_index(account, conversation) {
+            NONE => self.link(account, conversation)?,
+            index => index,
+        };
+        let member = self.members.get_mut(index as usize).ok_or_else(full)?;
+        let previous = std::mem::replace(&mut member.newest, newest);
         self.versions.push(Version {
             row: bytes.start,
             end: bytes.end,
@@ -403,41 +444,83 @@ impl Data {
         Ok(())
     }
 
-    fn link(&mut self, account: u64, conversation: u64) -> Result<()> {
-        let index = index_of(self.links.len())?;
-        let list = list_mut(&mut self.conversations, conversation);
+    /// Appends a member, which leads to others.
+    fn link(&mut self, account: u64, conversation: u64) -> Result<u32> {
+        let index = index_of(self.members.len())?;
+        let list = list_mut(&mut self.lists, &mut self.by_conversation, conversation)?;
         let next_member = std::mem::replace(&mut list.member, index);
-        let links = &mut self.links;
-        let account_at = |index: &u32| links.get(*index as usize).map(|link| link.account);
-        let mut last = self
-            .by_account
-            .entry(
-                hash(account),
-                |index| account_at(index) == Some(account),
-                |index| account_at(index).map_or(0, hash),
-            )
-            .or_insert(NONE);
-        let next_membership = std::mem::replace(last.get_mut(), index);
-        links.push(Link {
+        list.members += 1;
+        let members = list.members;
+        let entry = self.by_account.entry(
+            hash(account),
+            |memberships| memberships.account == account,
+            |memberships| hash(memberships.account),
+        );
+        let none = Memberships {
+            account,
+            last: NONE,
+        };
+        let mut memberships = entry.or_insert(none);
+        let next_membership = std::mem::replace(&mut memberships.get_mut().last, index);
+        self.members.push(Changed {
             account,
             conversation,
+            newest: NONE,
             next_member,
             next_membership,
         });
-        Ok(())
+        // With the one too many for a chain all are put into the table.
+        let count = match members {
+            ..=CHAINED_MAX => 0,
+            _ if members == CHAINED_MAX + 1 => members,
+            _ => 1,
+        };
+        let changed = &self.members;
+        let hash_at = |index: &u32| {
+            let member = changed.get(*index as usize);
+            member.map_or(0, |member| hash_member(member.account, member.conversation))
+        };
+        let mut next = index;
+        for _ in 0..count {
+            self.by_member.insert_unique(hash_at(&next), next, hash_at);
+            next = changed
+                .get(next as usize)
+                .map_or(NONE, |member| member.next_member);
+        }
+        Ok(index)
     }
 
-    fn slot(&self, account: u64, conversation: u64) -> Option<&Changed> {
-        self.members
-            .find(hash_member(account, conversation), |slot| {
-                (slot.account, slot.conversation) == (account, conversation)
+    /// The member that `account` is in a conversation, or none.
+    fn member_index(&self, account: u64, conversation: u64) -> u32 {
+        let Some(list) = self.list(conversation) else {
+            return NONE;
+        };
+        if list.members <= CHAINED_MAX {
+            let mut index = list.member;
+            while let Some(member) = self.members.get(index as usize)
+                && member.account != account
+            {
+                index = member.next_member;
+            }
+            return index;
+        }
+        let is_it = |index: &u32| {
+            let member = self.members.get(*index as usize);
+            member.is_some_and(|member| {
+                (member.account, member.conversation) == (account, conversation)
             })
+        };
+        let found = self
+            .by_member
+            .find(hash_member(account, conversation), is_it);
+        found.copied().unwrap_or(NONE)
     }
 
-    /// What a snapshot of `commit` may see is tagged so or lower; `None` if it may see nothing.
-    pub(super) fn tag_at(&self, commit: u64) -> Option<u32> {
-        let behind = commit.checked_sub(self.base)?;
-        Some(u32::try_from(behind).unwrap_or(NONE))
+    /// The member that came last of those which `account` is.
+    fn memberships(&self, account: u64) -> u32 {
+        let is_it = |memberships: &Memberships| memberships.account == account;
+        let found = self.by_account.find(hash(account), is_it);
+        found.map_or(NONE, |memberships| memberships.last)
     }
 
     /// The messages of a conversation from its newest on.
@@ -459,135 +542,48 @@ impl Data {
     }
 
     /// The row of a version, as in the journal but without whose it is.
-    pub(super) fn row(&self, version: u32) -> Result<&[u8]> {
-        let mut bytes = Bytes(self.whole_row(self.versions.get(version as usize)));
-        skip_key(&mut bytes)?;
-        Ok(bytes.0)
-    }
-
-    fn whole_row(&self, version: Option<&Version>) -> &[u8] {
-        let bytes = version.map(|version| version.row as usize..version.end as usize);
-        let row = bytes.and_then(|bytes| self.rows.get(bytes));
+    pub(super) fn row(&self, version: u32) -> &[u8] {
+        let version = self.versions.get(version as usize);
+        let row = version.and_then(|version| self.rows.get(version.range()));
         row.unwrap_or_default()
     }
 
-    /// The newest version of a member's row that is tagged `tag` or lower.
-    fn version(&self, account: u64, conversation: u64, tag: u32) -> Result<Option<Member>> {
-        let newest = self
-            .slot(account, conversation)
-            .map_or(NONE, |slot| slot.newest);
-        let mut versions = chain(&self.versions, newest, |version| version.previous);
-        match versions.find(|version| version.commit <= tag) {
-            Some(seen) => take_member(&mut Bytes(self.whole_row(Some(seen)))).map(Some),
-            None => Ok(None),
-        }
-    }
-
-    /// The newest message of a conversation that is tagged `tag` or lower.
-    pub(super) fn head(&self, conversation: ConversationId, tag: u32) -> Option<Head> {
-        let mut messages = self.chain(self.list(conversation.0)?.newest);
-        let newest = messages.find(|message| message.commit <= tag)?;
-        Some(Head {
-            position: Position(newest.position),
-            message: MessageId(newest.message),
-            at: TimeMs(newest.at),
-        })
-    }
-
-    /// Appends the entries of a conversation at `positions` that are tagged `tag` or lower, from the newest on, until there are `rows_max`;
-    /// says whether that was all, so that no older segment has more.
-    pub(super) fn newest_first(
-        &self,
-        conversation: ConversationId,
-        positions: &RangeInclusive<u64>,
-        tag: u32,
-        rows_max: usize,
-        out: &mut Vec<ListEntry>,
-    ) -> bool {
-        let Some(list) = self.list(conversation.0) else {
-            return false;
+    /// Looks at the rows of `versions`, as [`Data::look_up`] does.
+    pub(super) fn look_at_rows(&self, versions: impl Iterator<Item = u32> + Clone) {
+        let row = |version| {
+            self.versions
+                .get(version as usize)
+                .map_or(0, |version: &Version| version.row)
         };
-        if list.first > *positions.end() {
-            return false;
+        let mut found = versions
+            .clone()
+            .fold(0, |found, version| found ^ row(version));
+        for version in versions {
+            let byte = self.rows.get(row(version) as usize);
+            found ^= byte.map_or(0, |byte| u32::from(*byte));
         }
-        for message in self.chain(list.newest) {
-            if message.position < *positions.start() || out.len() >= rows_max {
-                return true;
-            }
-            if message.commit <= tag && message.position <= *positions.end() {
-                out.push(message.entry(conversation.0));
-            }
+        black_box(found);
+    }
+
+    /// Looks at the messages at `indexes` and those before them, as [`Data::look_up`] does.
+    pub(super) fn look_at_messages(&self, indexes: impl Iterator<Item = u32> + Clone) {
+        let previous = |index| {
+            let message = self.messages.get(index as usize);
+            message.map_or(NONE, |message: &TailMessage| message.previous)
+        };
+        let mut found = indexes
+            .clone()
+            .fold(0, |found, index| found ^ previous(index));
+        for index in indexes {
+            found ^= previous(previous(index));
         }
-        false
+        black_box(found);
     }
+}
 
-    /// Whether a message has the id of `key`, in any conversation.
-    pub(super) fn may_have(&self, key: u64) -> bool {
-        self.of_id(key).next().is_some()
-    }
-
-    /// The keys of the id of `key` with their messages, from the newest on.
-    pub(super) fn of_id(&self, key: u64) -> impl Iterator<Item = (u64, u64)> {
-        let first = self.by_id.find(hash(prefix(key)), |index| {
-            self.keys
-                .get(*index as usize)
-                .is_some_and(|other| same_id(other.key, key))
-        });
-        let first = first.copied().unwrap_or(NONE);
-        chain(&self.keys, first, |key| key.previous).map(|key| (key.key, key.message))
-    }
-
-    /// A member's row as it stands at `tag`, if it changed up to there.
-    pub(super) fn member(
-        &self,
-        conversation: ConversationId,
-        account: AccountId,
-        tag: u32,
-    ) -> Result<Option<Member>> {
-        self.version(account.0, conversation.0, tag)
-    }
-
-    /// Adds the rows of a conversation's members that changed up to `tag`, but of those that are there.
-    pub(super) fn members_of(
-        &self,
-        conversation: ConversationId,
-        tag: u32,
-        members: &mut BTreeMap<AccountId, Member>,
-    ) -> Result<()> {
-        let first = self.list(conversation.0).map_or(NONE, |list| list.member);
-        for link in chain(&self.links, first, |link| link.next_member) {
-            let account = AccountId(link.account);
-            if !members.contains_key(&account)
-                && let Some(member) = self.version(link.account, link.conversation, tag)?
-            {
-                members.insert(account, member);
-            }
-        }
-        Ok(())
-    }
-
-    /// Adds the rows of an account's memberships that changed up to `tag`, but of those that are there.
-    pub(super) fn memberships_of(
-        &self,
-        account: AccountId,
-        tag: u32,
-        memberships: &mut BTreeMap<ConversationId, Member>,
-    ) -> Result<()> {
-        let first = self.by_account.find(hash(account.0), |index| {
-            self.links
-                .get(*index as usize)
-                .is_some_and(|link| link.account == account.0)
-        });
-        let first = first.copied().unwrap_or(NONE);
-        for link in chain(&self.links, first, |link| link.next_membership) {
-            let conversation = ConversationId(link.conversation);
-            if !memberships.contains_key(&conversation)
-                && let Some(member) = self.version(link.account, link.conversation, tag)?
-            {
-                memberships.insert(conversation, member);
-            }
-        }
-        Ok(())
+impl Version {
+    fn range(&self) -> Range<usize> {
+        self.row as usize..self.end as usize
     }
 }
 
@@ -601,3 +597,6 @@ impl TailMessage {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -37,6 +37,11 @@ impl<T: Ord + Copy> Sorted<T> {
         next
     }
 
+    /// Those that come next, as far as they are in order.
+    pub(super) fn ahead(&self) -> &[T] {
+        self.items.get(self.next..self.sorted).unwrap_or_default()
+    }
+
     fn sort(&mut self) {
         let (_, rest) = self.items.split_at_mut(self.sorted);
         let count = rest.len().min(ITEMS);

@@ -35,7 +35,23 @@ impl<'a> Bytes<'a> {
     }
 
     /// The next number.
+    #[inline]
     pub(super) fn number(&mut self) -> Result<u64> {
+        // Most are small.
+        match self.0 {
+            [byte, rest @ ..] if *byte < 0x80 => {
+                self.0 = rest;
+                Ok(u64::from(*byte))
+            }
+            [low, high, rest @ ..] if *high < 0x80 => {
+                self.0 = rest;
+                Ok(u64::from(low & 0x7f) | u64::from(*high) << 7)
+            }
+            _ => self.long_number(),
+        }
+    }
+
+    fn long_number(&mut self) -> Result<u64> {
         let mut number = 0;
         for (index, byte) in self.0.iter().take(VARINT_BYTES_MAX).enumerate() {
             let bits = u64::from(byte & 0x7f);

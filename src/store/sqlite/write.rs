@@ -80,7 +80,7 @@ pub(super) struct Additions {
     pub(super) messages: Vec<Appended>,
     /// Members' rows.
     pub(super) rows: Vec<u8>,
-    /// Where these begin.
+    /// Where they stand.
     pub(super) rows_at: Vec<RowAt>,
 }
 
@@ -196,12 +196,14 @@ impl<'a> Batch<'a> {
         additions.rows.clear();
         additions.rows_at.clear();
         for member in &self.members {
+            journal::put_key(&mut additions.rows, member);
+            let start = additions.rows.len();
+            journal::put_row(&mut additions.rows, member);
             additions.rows_at.push(RowAt {
                 account: member.account,
                 conversation: member.conversation,
-                offset: additions.rows.len(),
+                row: start..additions.rows.len(),
             });
-            journal::put_member(&mut additions.rows, member);
         }
     }
 }

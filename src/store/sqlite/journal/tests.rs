@@ -62,7 +62,10 @@ proptest! {
     #[test]
     fn rows_come_back_one_after_the_other(members in prop::collection::vec(member(), 0..5)) {
         let mut bytes = Vec::new();
-        members.iter().for_each(|member| put_member(&mut bytes, member));
+        members.iter().for_each(|member| {
+            put_key(&mut bytes, member);
+            put_row(&mut bytes, member);
+        });
         let mut rest = Bytes(&bytes);
         for member in &members {
             prop_assert_eq!(&take_member(&mut rest).unwrap(), member);
@@ -73,7 +76,8 @@ proptest! {
     #[test]
     fn a_row_cut_anywhere_is_an_error(member in member()) {
         let mut bytes = Vec::new();
-        put_member(&mut bytes, &member);
+        put_key(&mut bytes, &member);
+        put_row(&mut bytes, &member);
         for cut in 0..bytes.len() {
             prop_assert!(take_member(&mut Bytes(&bytes[..cut])).is_err());
         }
