@@ -8,7 +8,8 @@
 //! Each variant is a process of its own. They take turns, a slice of messages each, so that all see the same good and bad minutes of the
 //! machine; a ratio is the median over the turns. Commits alone count, folds, merges and checkpoints within them included. While others
 //! have their turn, a variant's checkpoint may catch up: slices are large so that this matters little. What the processor did for a message,
-//! in the thread that commits, is told apart from what the disk and other processes made it wait.
+//! in the thread that commits, is told apart from what the disk and other processes made it wait. Pages are read with the files in the kernel's
+//! page cache.
 
 mod bare;
 mod options;

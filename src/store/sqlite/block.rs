@@ -93,7 +93,23 @@ struct OpenPiece {
     other: u64,
 }
 
-/// The worst that the next entry can add to a block: a piece's header, an entry, and the header of the piece that it ends.
+impl OpenPiece {
+    /// Appends the sender of the next entry.
+    fn put_sender(&mut self, body: &mut Vec<u8>, sender: u64) {
+        if sender == self.last.sender {
+            put(body, 0);
+            return;
+        }
+        match sender == self.other {
+            true => put(body, 1),
+            false => put(body, sender.wrapping_add(2)),
+        }
+        self.other = std::mem::replace(&mut self.last.sender, sender);
+    }
+}
+
+/// The worst that the next entry can add to a block: a piece's header, an entry, and the header of the piece that it ends. The same for a
+/// piece besides its bytes.
 const ROOM_BYTES: usize = 12 * VARINT_BYTES_MAX;
 
 impl Builder {
@@ -141,15 +157,7 @@ impl Builder {
         };
         if let Some(piece) = self.piece.as_mut().filter(goes_on) {
             put(&mut self.body, entry.message - piece.last.message);
-            if entry.sender == piece.last.sender {
-                put(&mut self.body, 0);
-            } else {
-                match entry.sender == piece.other {
-                    true => put(&mut self.body, 1),
-                    false => put(&mut self.body, entry.sender.wrapping_add(2)),
-                }
-                piece.other = piece.last.sender;
-            }
+            piece.put_sender(&mut self.body, entry.sender);
             piece.last = entry;
             piece.count += 1;
             return;
@@ -162,6 +170,50 @@ impl Builder {
             count: 1,
             other: 0,
         });
+    }
+
+    /// Takes the entries of a whole piece, which come next, if the block under way has room for it as it is: then its bytes are copied but for
+    /// what tells them apart from the entries before. Says whether it did; else its entries are to be pushed.
+    ///
+    /// # Errors
+    /// When it is no such piece.
+    pub(super) fn push_piece(&mut self, piece: &Piece<'_>) -> Result<bool> {
+        if self.data.len() + self.body.len() + piece.body.len() + ROOM_BYTES > BLOCK_BYTES_MAX {
+            return Ok(false);
+        }
+        let ends = piece.ends()?;
+        let goes_on = |open: &&mut OpenPiece| {
+            open.last.list == piece.list
+                && open.last.place + 1 == piece.place
+                && open.last.message < piece.message
+                && open.count + piece.count <= PIECE_ENTRIES_MAX
+        };
+        let Some(open) = self.piece.as_mut().filter(goes_on) else {
+            self.close_piece();
+            self.first.get_or_insert((piece.list, piece.place));
+            self.body.extend_from_slice(piece.body);
+            self.piece = Some(OpenPiece {
+                first: piece.first(ends.first),
+                last: ends.last,
+                count: piece.count,
+                other: ends.other,
+            });
+            return Ok(true);
+        };
+        put(&mut self.body, piece.message - open.last.message);
+        open.put_sender(&mut self.body, ends.first);
+        // Up to here the piece knew no other sender, and this block may. Behind it nothing depends on what was before the piece.
+        let mut rest = ends.rest;
+        if let Some(change) = &ends.change {
+            self.body.extend_from_slice(change.before);
+            open.put_sender(&mut self.body, change.sender);
+            rest = change.behind;
+            open.other = ends.other;
+        }
+        self.body.extend_from_slice(rest);
+        open.last = ends.last;
+        open.count += piece.count;
+        Ok(true)
     }
 
     fn close_piece(&mut self) {
@@ -230,7 +282,8 @@ impl<'a> Pieces<'a> {
         let count = self.bytes.number()?;
         let length = self.bytes.number()?;
         let body = self.bytes.take(length)?;
-        if !(1..=PIECE_ENTRIES_MAX).contains(&count) || place.checked_add(count).is_none() {
+        let has_sense = (1..=PIECE_ENTRIES_MAX).contains(&count) && !body.is_empty();
+        if !has_sense || place.checked_add(count).is_none() {
             return Err(damaged("a piece of a list has no sense"));
         }
         (self.list, self.message) = (list, message);
@@ -259,22 +312,68 @@ impl<'a> Iterator for Pieces<'a> {
     }
 }
 
-impl Piece<'_> {
+impl<'a> Piece<'a> {
     /// The last position.
     pub(super) fn last(&self) -> u64 {
         self.place + (self.count - 1)
     }
 
-    /// Calls `each` with the entries, from the first on.
-    pub(super) fn entries(&self, mut each: impl FnMut(Entry)) -> Result<()> {
-        let mut bytes = Bytes(self.body);
-        let sender = bytes.number()?.checked_sub(2);
-        let mut entry = Entry {
+    /// The first entry, of which `sender` is known.
+    fn first(&self, sender: u64) -> Entry {
+        Entry {
             list: self.list,
             place: self.place,
             message: self.message,
-            sender: sender.ok_or_else(|| damaged("a piece without a sender"))?,
-        };
+            sender,
+        }
+    }
+
+    /// What is to be known of it to put it behind another one.
+    fn ends(&self) -> Result<Ends<'a>> {
+        let mut bytes = Bytes(self.body);
+        let first = first_sender(&mut bytes)?;
+        let rest = bytes.0;
+        let (mut last, mut other) = (self.first(first), 0);
+        let mut change = None;
+        for _ in 1..self.count {
+            last.message = plus(last.message, bytes.number()?)?;
+            let code_at = rest.len() - bytes.0.len();
+            let before = last.sender;
+            match bytes.number()? {
+                0 => continue,
+                1 => (last.sender, other) = (other, before),
+                sender => (last.sender, other) = (sender - 2, before),
+            }
+            if last.sender == before {
+                return Err(damaged(
+                    "a piece of a list changes from a sender to the same",
+                ));
+            }
+            change = change.or_else(|| {
+                Some(Change {
+                    before: rest.get(..code_at)?,
+                    sender: last.sender,
+                    behind: bytes.0,
+                })
+            });
+        }
+        if !bytes.is_empty() {
+            return Err(too_long());
+        }
+        last.place = self.last();
+        Ok(Ends {
+            first,
+            rest,
+            change,
+            last,
+            other,
+        })
+    }
+
+    /// Calls `each` with the entries, from the first on.
+    pub(super) fn entries(&self, mut each: impl FnMut(Entry)) -> Result<()> {
+        let mut bytes = Bytes(self.body);
+        let mut entry = self.first(first_sender(&mut bytes)?);
         let mut other = 0;
         each(entry);
         for _ in 1..self.count {
@@ -290,9 +389,94 @@ impl Piece<'_> {
         }
         match bytes.is_empty() {
             true => Ok(()),
-            false => Err(damaged("a piece of a list is too long")),
+            false => Err(too_long()),
         }
     }
+}
+
+/// What of a piece matters when it is put behind another one.
+struct Ends<'a> {
+    /// The first sender.
+    first: u64,
+    /// What follows the first sender.
+    rest: &'a [u8],
+    /// Where the sender changes for the first time.
+    change: Option<Change<'a>>,
+    last: Entry,
+    /// Who wrote last before the last sender, if there was a change.
+    other: u64,
+}
+
+/// A change of senders in a piece.
+struct Change<'a> {
+    /// What stands between the first sender and the changed one.
+    before: &'a [u8],
+    sender: u64,
+    behind: &'a [u8],
+}
+
+/// Reads a block of lists piece by piece, without holding on to where it came from.
+#[derive(Debug, Default)]
+pub(super) struct PieceReader {
+    data: Vec<u8>,
+    /// Bytes up to the end of the piece.
+    end: usize,
+    list: u64,
+    place: u64,
+    count: u64,
+    message: u64,
+    /// Of the piece, which ends with it; 0 while there is none.
+    body_bytes: usize,
+}
+
+impl PieceReader {
+    /// Begins with another block; the first piece is still to be read.
+    pub(super) fn load(&mut self, data: &[u8]) {
+        self.data.clear();
+        self.data.extend_from_slice(data);
+        (self.end, self.body_bytes) = (0, 0);
+        (self.list, self.message) = (0, 0);
+    }
+
+    /// Goes on to the next piece, if there is one.
+    pub(super) fn advance(&mut self) -> Result<()> {
+        let mut pieces = Pieces {
+            bytes: Bytes(self.data.get(self.end..).unwrap_or_default()),
+            list: self.list,
+            message: self.message,
+        };
+        let Some(piece) = pieces.next().transpose()? else {
+            self.body_bytes = 0;
+            return Ok(());
+        };
+        (self.list, self.place) = (piece.list, piece.place);
+        (self.count, self.message) = (piece.count, piece.message);
+        self.body_bytes = piece.body.len();
+        self.end = self.data.len() - pieces.bytes.0.len();
+        Ok(())
+    }
+
+    /// The piece that was gone on to.
+    pub(super) fn piece(&self) -> Option<Piece<'_>> {
+        let (body, _) = self.data.split_at_checked(self.end)?;
+        let (_, body) = body.split_at_checked(body.len().checked_sub(self.body_bytes)?)?;
+        (!body.is_empty()).then_some(Piece {
+            list: self.list,
+            place: self.place,
+            count: self.count,
+            message: self.message,
+            body,
+        })
+    }
+}
+
+fn first_sender(bytes: &mut Bytes<'_>) -> Result<u64> {
+    let sender = bytes.number()?.checked_sub(2);
+    sender.ok_or_else(|| damaged("a piece without a sender"))
+}
+
+fn too_long() -> StoreError {
+    damaged("a piece of a list is too long")
 }
 
 /// Appends all entries of a block to `entries`.

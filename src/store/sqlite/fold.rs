@@ -184,6 +184,7 @@ impl Fold {
         };
         while *left > 0 {
             let Some((conversation, newest)) = conversations.next() else {
+                self.heads.flush(connection)?;
                 self.stage = Stage::Keys(Sorted::new(data.keys()));
                 break;
             };
@@ -206,7 +207,6 @@ impl Fold {
                 }
             }
         }
-        self.heads.flush(connection)?;
         Ok(false)
     }
 

@@ -3,38 +3,99 @@
 use rusqlite::Connection;
 
 use crate::store::Result;
-use crate::store::sqlite::block::Entry;
+use crate::store::sqlite::block::{Entry, Kind, PieceReader, unpack};
 use crate::store::sqlite::keys::RunFilter;
-use crate::store::sqlite::run::{NextIds, Run, RunState, RunWriter, next_block, set_state};
+use crate::store::sqlite::run::{NextIds, Run, RunState, RunWriter, block_after, set_state};
+use crate::store::sqlite::varint::damaged;
 
 /// A merge under way.
 #[derive(Debug)]
 pub(super) struct Merge {
     cursors: Vec<Cursor>,
+    /// The list and the place of each cursor's next entry.
+    nexts: Vec<(u64, u64)>,
+    /// The cursors that have the list whose turn it is, by the places that they have next.
+    turns: Vec<(u64, usize)>,
     writer: RunWriter,
     level: u32,
 }
 
-/// Reads a run front to back.
+/// Comes after everything.
+const END: (u64, u64) = (u64::MAX, u64::MAX);
+
+/// Reads a run front to back: a run of lists by pieces, unless one is to be taken apart.
 #[derive(Debug)]
 struct Cursor {
     run: Run,
-    /// Where the block begins whose entries are here.
+    /// Where the block begins that is being read.
     block: Option<(u64, u64)>,
+    /// Of a block of lists; its piece comes after what is left of `entries`.
+    pieces: PieceReader,
+    /// Of a block of keys, or of a piece.
     entries: Vec<Entry>,
     next: usize,
-    is_at_end: bool,
 }
 
 impl Cursor {
-    /// The next entry.
-    fn peek(&mut self, connection: &Connection) -> Result<Option<Entry>> {
-        if self.next >= self.entries.len() && !self.is_at_end {
+    /// Where the next entry belongs, [`END`] after the last. Reads the next block if need be.
+    fn next(&mut self, connection: &Connection) -> Result<(u64, u64)> {
+        loop {
+            if let Some(entry) = self.entries.get(self.next) {
+                return Ok((entry.list, entry.place));
+            }
+            if let Some(piece) = self.pieces.piece() {
+                return Ok((piece.list, piece.place));
+            }
+            let (pieces, entries) = (&mut self.pieces, &mut self.entries);
+            entries.clear();
             self.next = 0;
-            self.block = next_block(connection, &self.run, self.block, &mut self.entries)?;
-            self.is_at_end = self.block.is_none();
+            let block = block_after(connection, self.run.id, self.block, |data| {
+                match self.run.kind {
+                    Kind::Lists => pieces.load(data),
+                    Kind::Keys => unpack(Kind::Keys, data, entries)?,
+                }
+                Ok(())
+            })?;
+            if block.is_none() {
+                return Ok(END);
+            }
+            self.block = block;
+            pieces.advance()?;
+            if pieces.piece().is_none() && entries.is_empty() {
+                return Err(damaged("a block is empty"));
+            }
         }
-        Ok(self.entries.get(self.next).copied())
+    }
+
+    /// Gives `writer` the next entry, or piece if it does not reach beyond the place `up_to`; says how many entries that were.
+    fn take(
+        &mut self,
+        connection: &Connection,
+        ids: &mut NextIds,
+        writer: &mut RunWriter,
+        up_to: u64,
+    ) -> Result<usize> {
+        if self.next >= self.entries.len()
+            && let Some(piece) = self.pieces.piece()
+        {
+            if piece.last() <= up_to {
+                writer.push_piece(connection, ids, &piece)?;
+                let count = piece.count as usize;
+                self.pieces.advance()?;
+                return Ok(count);
+            }
+            // Another run has something between its entries.
+            self.entries.clear();
+            self.next = 0;
+            piece.entries(|entry| self.entries.push(entry))?;
+            self.pieces.advance()?;
+        }
+        let Some(entry) = self.entries.get(self.next) else {
+            return Ok(0);
+        };
+        self.next += 1;
+        writer.push(connection, ids, *entry)?;
+        Ok(1)
     }
 }
 
@@ -58,15 +119,21 @@ impl Merge {
             level: level + 1,
             ..whole
         };
-        let cursors = runs.into_iter().map(|run| Cursor {
-            run,
-            block: None,
-            entries: Vec::new(),
-            next: 0,
-            is_at_end: false,
-        });
+        let mut cursors: Vec<Cursor> = runs
+            .into_iter()
+            .map(|run| Cursor {
+                run,
+                block: None,
+                pieces: PieceReader::default(),
+                entries: Vec::new(),
+                next: 0,
+            })
+            .collect();
+        let nexts = cursors.iter_mut().map(|cursor| cursor.next(connection));
         Ok(Some(Merge {
-            cursors: cursors.collect(),
+            nexts: nexts.collect::<Result<_>>()?,
+            turns: Vec::new(),
+            cursors,
             writer: RunWriter::begin(connection, ids, whole)?,
             level,
         }))
@@ -82,7 +149,7 @@ impl Merge {
         self.cursors.iter().map(|cursor| &cursor.run)
     }
 
-    /// Writes about `entries` entries, taking them off; says whether that was all.
+    /// Writes about `entries` entries, no more than a piece too many, taking them off; says whether that was all.
     pub(super) fn step(
         &mut self,
         connection: &Connection,
@@ -90,32 +157,36 @@ impl Merge {
         entries: &mut usize,
     ) -> Result<bool> {
         while *entries > 0 {
-            let mut first: Option<(Entry, usize)> = None;
-            let mut second: Option<Entry> = None;
-            for (index, cursor) in self.cursors.iter_mut().enumerate() {
-                let Some(entry) = cursor.peek(connection)? else {
+            let lists = self.nexts.iter().map(|(list, _)| *list);
+            let list = lists.fold(END.0, u64::min);
+            if list == END.0 {
+                return match self.nexts.iter().all(|next| *next == END) {
+                    true => Ok(true),
+                    false => Err(damaged("a run has a list that cannot be")),
+                };
+            }
+            let nexts = self.nexts.iter().enumerate();
+            let turns = nexts.filter(|(_, next)| next.0 == list);
+            self.turns.clear();
+            self.turns
+                .extend(turns.map(|(index, next)| (next.1, index)));
+            self.turns.sort_unstable();
+            let ends = self.turns.iter().skip(1).map(|(place, _)| *place);
+            for ((_, index), up_to) in self.turns.iter().zip(ends.chain([u64::MAX])) {
+                let (Some(cursor), Some(next)) =
+                    (self.cursors.get_mut(*index), self.nexts.get_mut(*index))
+                else {
                     continue;
                 };
-                match first {
-                    Some((least, _)) if least <= entry => {
-                        second = Some(second.map_or(entry, |second| second.min(entry)));
-                    }
-                    _ => {
-                        second = first.map(|(least, _)| least);
-                        first = Some((entry, index));
-                    }
+                while *entries > 0 && next.0 == list && next.1 <= up_to {
+                    let taken = cursor.take(connection, ids, &mut self.writer, up_to)?;
+                    *entries = entries.saturating_sub(taken);
+                    *next = cursor.next(connection)?;
                 }
-            }
-            let Some(cursor) = first.and_then(|(_, index)| self.cursors.get_mut(index)) else {
-                return Ok(true);
-            };
-            while let Some(entry) = cursor.entries.get(cursor.next)
-                && *entries > 0
-                && second.is_none_or(|second| *entry <= second)
-            {
-                self.writer.push(connection, ids, *entry)?;
-                cursor.next += 1;
-                *entries -= 1;
+                // There is more of it, behind what another run has next.
+                if next.0 == list {
+                    break;
+                }
             }
         }
         Ok(false)
@@ -135,3 +206,6 @@ impl Merge {
         Ok((run, filter, parts))
     }
 }
+
+#[cfg(test)]
+mod tests;

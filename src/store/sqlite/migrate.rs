@@ -1,5 +1,6 @@
 //! The schema, and the steps that bring an older file to it.
 
+mod fixed_heads;
 mod fold_log;
 mod pack;
 
@@ -11,19 +12,22 @@ use crate::store::sqlite::int;
 use crate::store::{Result, StoreError, server_account};
 
 /// The steps, oldest first; the n-th leads from version n − 1 to n. One that was released is never edited.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     include_str!("schema/1.sql"),
     include_str!("schema/2.sql"),
     include_str!("schema/3.sql"),
     include_str!("schema/4.sql"),
     include_str!("schema/5.sql"),
     include_str!("schema/6.sql"),
+    include_str!("schema/7.sql"),
 ];
 
 /// The version with which the log is folded, which the program does and not the step's text.
 const FOLDING: usize = 5;
 /// That with which heads and members' rows are packed.
 const PACKING: usize = 6;
+/// That with which heads take as many bytes as they need.
+const VARYING: usize = 7;
 
 /// The version of a file that this program writes.
 pub(super) const VERSION: usize = MIGRATIONS.len();
@@ -75,6 +79,7 @@ pub(super) fn migrate(connection: &mut Connection, from: usize) -> Result<()> {
         match index + 1 {
             FOLDING => fold_log::fold(&transaction)?,
             PACKING => pack::pack(&transaction)?,
+            VARYING => fixed_heads::repack(&transaction)?,
             _ => {}
         }
         transaction.execute(

@@ -20,7 +20,7 @@ use crate::store::sqlite::block::{Entry, Kind};
 use crate::store::sqlite::heads;
 use crate::store::sqlite::keys::anywhere;
 use crate::store::sqlite::members;
-use crate::store::sqlite::run::{self, RunState};
+use crate::store::sqlite::run::{self, Run, RunState};
 use crate::store::sqlite::tail::View;
 use crate::store::sqlite::varint::damaged;
 use crate::store::sqlite::{Shared, int};
@@ -143,7 +143,7 @@ struct SqliteSnapshot<'a> {
     connection: &'a Connection,
     view: View,
     /// The live runs of lists, from the newest on, once they were looked at.
-    lists: OnceCell<Vec<u64>>,
+    lists: OnceCell<Vec<Run>>,
 }
 
 impl SqliteSnapshot<'_> {
@@ -176,12 +176,11 @@ impl SqliteSnapshot<'_> {
         Ok(rows.collect::<rusqlite::Result<Vec<T>>>()?)
     }
 
-    fn runs(&self, kind: Kind) -> Result<Vec<u64>> {
-        let runs = run::runs(self.connection, RunState::Live, kind)?;
-        Ok(runs.iter().map(|run| run.id).collect())
+    fn runs(&self, kind: Kind) -> Result<Vec<Run>> {
+        run::runs(self.connection, RunState::Live, kind)
     }
 
-    fn lists(&self) -> Result<&[u64]> {
+    fn lists(&self) -> Result<&[Run]> {
         match self.lists.get() {
             Some(lists) => Ok(lists),
             None => {
@@ -205,29 +204,21 @@ impl SqliteSnapshot<'_> {
         }
         self.view
             .entries(conversation, low..=high, rows_max, &mut entries)?;
-        // Each run is older than the one before. Positions have no gaps, so what is found ends the search.
-        let is_whole = |entries: &[Entry]| {
-            let is_lowest = entries.last().is_some_and(|oldest| oldest.place <= low);
-            is_lowest || entries.len() >= rows_max
+        // Positions have no gaps, so what is found ends the search.
+        let high = match entries.last() {
+            Some(oldest) if oldest.place <= low || entries.len() >= rows_max => return Ok(entries),
+            Some(oldest) => oldest.place - 1,
+            None => high,
         };
-        if is_whole(&entries) {
-            return Ok(entries);
-        }
-        for run in self.lists()? {
-            let high = entries.last().map_or(high, |oldest| oldest.place - 1);
-            let list = conversation.0;
-            run::newest_first(
-                self.connection,
-                *run,
-                list,
-                low..=high,
-                rows_max,
-                &mut entries,
-            )?;
-            if is_whole(&entries) {
-                break;
-            }
-        }
+        let (runs, list) = (self.lists()?, conversation.0);
+        run::newest_first(
+            self.connection,
+            runs,
+            list,
+            low..=high,
+            rows_max,
+            &mut entries,
+        )?;
         Ok(entries)
     }
 
@@ -279,7 +270,7 @@ impl SqliteSnapshot<'_> {
                 }
             }
             match runs.next() {
-                Some(run) => run::keyed(self.connection, run, range.clone(), &mut candidates)?,
+                Some(run) => run::keyed(self.connection, run.id, range.clone(), &mut candidates)?,
                 None => return Ok(None),
             }
         }

@@ -5,10 +5,11 @@
 
 use std::ops::RangeInclusive;
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use crate::limits::MERGE_RUNS;
 use crate::store::Result;
-use crate::store::sqlite::block::{Builder, Entry, Full, Kind, Pieces, unpack};
+use crate::store::sqlite::block::{Builder, Entry, Full, Kind, Piece, Pieces, unpack};
 use crate::store::sqlite::int;
 use crate::store::sqlite::keys::RunFilter;
 use crate::store::sqlite::varint::damaged;
@@ -29,6 +30,8 @@ const BLOCK_UP_TO: &str = "
 const BLOCK_AFTER: &str = "
     SELECT k.list, k.place, b.data FROM block_key k JOIN block b ON b.id = k.block
     WHERE k.run = ?1 AND (k.list, k.place) > (?2, ?3) ORDER BY k.list, k.place LIMIT 1";
+const LIST_AFTER: &str = "
+    SELECT list FROM block_key WHERE run = ?1 AND (list, place) > (?2, ?3) ORDER BY list, place LIMIT 1";
 const FILTERS: &str = "SELECT list, filter FROM block_key WHERE run = ?1 ORDER BY list, place";
 const BLOCKS: &str = "SELECT list, place, block FROM block_key WHERE run = ?1 LIMIT ?2";
 const DELETE_BLOCK: &str = "DELETE FROM block WHERE id = ?1";
@@ -39,7 +42,7 @@ const BLOCK_MAX: &str = "SELECT max(id) FROM block";
 
 /// Every statement here, for the test that none of them scans a table.
 #[cfg(test)]
-pub(super) const STATEMENTS: [&str; 14] = [
+pub(super) const STATEMENTS: [&str; 15] = [
     PUT_RUN,
     SET_STATE,
     PUT_BLOCK,
@@ -47,6 +50,7 @@ pub(super) const STATEMENTS: [&str; 14] = [
     RUNS,
     BLOCK_UP_TO,
     BLOCK_AFTER,
+    LIST_AFTER,
     FILTERS,
     BLOCKS,
     DELETE_BLOCK,
@@ -141,6 +145,8 @@ pub(super) struct RunWriter {
     run: Run,
     builder: Builder,
     filter: RunFilter,
+    /// Those of a piece that is taken apart, kept for its memory.
+    entries: Vec<Entry>,
 }
 
 impl RunWriter {
@@ -159,6 +165,7 @@ impl RunWriter {
         Ok(RunWriter {
             builder: Builder::new(run.kind),
             filter: RunFilter::default(),
+            entries: Vec::new(),
             run,
         })
     }
@@ -174,6 +181,26 @@ impl RunWriter {
             Some(full) => self.put(connection, ids, &full),
             None => Ok(()),
         }
+    }
+
+    /// Adds the next entries, which are those of a piece.
+    pub(super) fn push_piece(
+        &mut self,
+        connection: &Connection,
+        ids: &mut NextIds,
+        piece: &Piece<'_>,
+    ) -> Result<()> {
+        if self.builder.push_piece(piece)? {
+            return Ok(());
+        }
+        let mut entries = std::mem::take(&mut self.entries);
+        entries.clear();
+        piece.entries(|entry| entries.push(entry))?;
+        for entry in &entries {
+            self.push(connection, ids, *entry)?;
+        }
+        self.entries = entries;
+        Ok(())
     }
 
     fn put(&mut self, connection: &Connection, ids: &mut NextIds, full: &Full) -> Result<()> {
@@ -248,32 +275,135 @@ fn block<'a>(row: &'a Row<'_>) -> Result<((u64, u64), &'a [u8])> {
     Ok(((number(0)?, number(1)?), data))
 }
 
-/// Appends the entries of `list` at `places` in a run of lists, from the newest on, until there are `rows_max`.
+/// What a run has of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Has {
+    /// Entries at the places that were looked for.
+    These,
+    /// Only what comes before them.
+    Lower,
+    /// Only what comes after them.
+    Higher,
+    Nothing,
+}
+
+/// Appends the entries of `list` at `places` in `runs` of lists, from the newest on, until there are `rows_max`. The runs come from the newest
+/// on, too: places of a list fall from each to the next, without gaps, but a run may have nothing of it.
 pub(super) fn newest_first(
     connection: &Connection,
-    run: u64,
+    runs: &[Run],
     list: u64,
     places: RangeInclusive<u64>,
     rows_max: usize,
     out: &mut Vec<Entry>,
 ) -> Result<()> {
     let (low, mut high) = places.into_inner();
+    let first = first_with(connection, runs, list, low..=high, rows_max, out)?;
+    for run in runs.get(first..).unwrap_or_default() {
+        if let Some(oldest) = out.last().filter(|oldest| oldest.place <= high) {
+            if oldest.place <= low || out.len() >= rows_max {
+                break;
+            }
+            high = oldest.place - 1;
+        }
+        newest_first_in(connection, run.id, list, low..=high, rows_max, out)?;
+    }
+    Ok(())
+}
+
+/// Appends what the first of `runs` has that has entries at `places`, as [`newest_first`] does, and gives the index of the run to go on with.
+/// The newest is tried first, since that is what most ask for; then it is searched, each time where about as many entries are before as
+/// behind.
+fn first_with(
+    connection: &Connection,
+    runs: &[Run],
+    list: u64,
+    places: RangeInclusive<u64>,
+    rows_max: usize,
+    out: &mut Vec<Entry>,
+) -> Result<usize> {
+    let begin = out.len();
+    let mut rest = runs.len();
+    // Runs before `first` have only what is higher, if anything; those from `end` on only what is lower.
+    let (mut first, mut end, mut middle) = (0, runs.len(), 0);
+    while first < end {
+        let mut has = Has::Nothing;
+        let mut next = middle;
+        while has == Has::Nothing
+            && next < end
+            && let Some(run) = runs.get(next)
+        {
+            has = newest_first_in(connection, run.id, list, places.clone(), rows_max, out)?;
+            next += 1;
+        }
+        match has {
+            Has::Higher => first = next,
+            Has::These => {
+                let newest = out.get(begin).map(|entry| entry.place);
+                if middle == first || newest == Some(*places.end()) {
+                    return Ok(next);
+                }
+                out.truncate(begin);
+                (end, rest) = (middle, next - 1);
+            }
+            Has::Lower | Has::Nothing => end = middle,
+        }
+        middle = first + half(runs.get(first..end).unwrap_or_default());
+    }
+    Ok(rest)
+}
+
+/// The index of the run in which half of all entries are reached, if those of each level have as many.
+fn half(runs: &[Run]) -> usize {
+    let size = |run: &Run| (MERGE_RUNS as u64).saturating_pow(run.level);
+    let total = runs.iter().map(size).fold(0, u64::saturating_add);
+    let mut sum = 0_u64;
+    let is_before = |run: &&Run| {
+        sum = sum.saturating_add(size(run));
+        sum <= total / 2
+    };
+    runs.iter().take_while(is_before).count()
+}
+
+/// Appends the entries of `list` at `places` in one run of lists, from the newest on, until there are `rows_max`.
+fn newest_first_in(
+    connection: &Connection,
+    run: u64,
+    list: u64,
+    places: RangeInclusive<u64>,
+    rows_max: usize,
+    out: &mut Vec<Entry>,
+) -> Result<Has> {
+    let (low, mut high) = places.into_inner();
+    let begin = out.len();
     let mut found = Vec::new();
+    let mut has = Has::Nothing;
+    let mut is_followed = false;
     while low <= high && out.len() < rows_max {
         found.clear();
         let first = block_up_to(connection, run, (list, high), |first, data| {
             for piece in Pieces::new(data) {
                 let piece = piece?;
                 if piece.list > list {
+                    is_followed = true;
                     break;
                 }
-                if piece.list == list && piece.place <= high && piece.last() >= low {
-                    piece.entries(|entry| {
-                        if (low..=high).contains(&entry.place) {
-                            found.push(entry);
-                        }
-                    })?;
+                if piece.list != list {
+                    continue;
                 }
+                if piece.place > high {
+                    has = Has::Higher;
+                    break;
+                }
+                if piece.last() < low {
+                    has = Has::Lower;
+                    continue;
+                }
+                piece.entries(|entry| {
+                    if (low..=high).contains(&entry.place) {
+                        found.push(entry);
+                    }
+                })?;
             }
             Ok(first)
         })?;
@@ -284,7 +414,18 @@ pub(super) fn newest_first(
             _ => break,
         }
     }
-    Ok(())
+    if out.len() > begin {
+        return Ok(Has::These);
+    }
+    if has == Has::Nothing && !is_followed {
+        let mut after = connection.prepare_cached(LIST_AFTER)?;
+        let key = [int(run), int(list), int(high)];
+        let after = after.query_row(key, |row| row.get(0)).optional()?;
+        if after == Some(int(list)) {
+            has = Has::Higher;
+        }
+    }
+    Ok(has)
 }
 
 /// Appends the messages under the keys of `range` in a run of keys.
@@ -316,7 +457,24 @@ pub(super) fn keyed(
     }
 }
 
-/// The next block of a run after the one that begins at `after`, with its own beginning; its entries replace those in `entries`.
+/// Gives the next block of a run after the one that begins at `after` to `look`; its own beginning, `None` if there is none.
+pub(super) fn block_after(
+    connection: &Connection,
+    run: u64,
+    after: Option<(u64, u64)>,
+    look: impl FnOnce(&[u8]) -> Result<()>,
+) -> Result<Option<(u64, u64)>> {
+    let mut statement = connection.prepare_cached(BLOCK_AFTER)?;
+    let (list, place) = after.map_or((-1, -1), |(list, place)| (int(list), int(place)));
+    let mut rows = statement.query([int(run), list, place])?;
+    let Some(row) = rows.next()? else {
+        return Ok(None);
+    };
+    let (first, data) = block(row)?;
+    look(data).map(|()| Some(first))
+}
+
+/// The same, with the block's entries in the place of those in `entries`.
 pub(super) fn next_block(
     connection: &Connection,
     run: &Run,
@@ -324,15 +482,9 @@ pub(super) fn next_block(
     entries: &mut Vec<Entry>,
 ) -> Result<Option<(u64, u64)>> {
     entries.clear();
-    let mut statement = connection.prepare_cached(BLOCK_AFTER)?;
-    let (list, place) = after.map_or((-1, -1), |(list, place)| (int(list), int(place)));
-    let mut rows = statement.query([int(run.id), list, place])?;
-    let Some(row) = rows.next()? else {
-        return Ok(None);
-    };
-    let (first, data) = block(row)?;
-    unpack(run.kind, data, entries)?;
-    Ok(Some(first))
+    block_after(connection, run.id, after, |data| {
+        unpack(run.kind, data, entries)
+    })
 }
 
 /// Deletes at most `blocks_max` blocks of a doomed run, and the run itself after the last; says whether it is gone.
@@ -354,3 +506,6 @@ pub(super) fn delete_blocks(connection: &Connection, run: u64, blocks_max: usize
     }
     Ok(is_gone)
 }
+
+#[cfg(test)]
+mod tests;

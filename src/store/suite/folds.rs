@@ -392,6 +392,59 @@ fn readers_beside_folds_see_whole_commits() {
     world.compare_after_a_crash();
 }
 
+/// Conversations in which nothing is said for a while are absent from some runs and segments.
+#[test]
+fn a_page_is_found_at_any_depth() {
+    let mut world = World::new(10);
+    let mut seen = [0; 4];
+    for round in 0..360_usize {
+        let talks = [
+            true,
+            round / 50 % 3 == 1,
+            round % 40 == 0,
+            (100..104).contains(&round),
+        ];
+        let mut effects = Vec::new();
+        for (place, _) in talks.iter().enumerate().filter(|(_, speaks)| **speaks) {
+            world.act(Act::Say(place, round / 3, None), &mut effects);
+        }
+        world.commit(&effects);
+        let under_way = world.sqlite.under_way();
+        for phase in 0..4 {
+            seen[phase] += usize::from(under_way[phase]);
+        }
+        if round % 8 != 0 && round < 350 {
+            continue;
+        }
+        let (memory, sqlite) = &mut world.readers;
+        let page = |reader: &mut dyn Reader, talk: &Talk, from, to, order| {
+            let rows_max = 1 + to as usize % 7;
+            let id = talk.conversation.id;
+            see_with(reader, |snapshot| {
+                snapshot.messages(id, from..=to, order, rows_max).unwrap()
+            })
+        };
+        for talk in &world.talks {
+            for to in (0..=talk.head() + 2).filter(|to| to % 5 == round as u64 % 5) {
+                for (from, order) in [
+                    (0, Order::NewestFirst),
+                    (to.saturating_sub(4), Order::NewestFirst),
+                    (to, Order::OldestFirst),
+                    (to.saturating_sub(12), Order::OldestFirst),
+                ] {
+                    assert_eq!(
+                        page(&mut **sqlite, talk, from, to, order),
+                        page(&mut **memory, talk, from, to, order),
+                        "{from} to {to}"
+                    );
+                }
+            }
+        }
+    }
+    assert!(seen[..3].iter().all(|commits| *commits > 3), "{seen:?}");
+    world.compare_after_a_crash();
+}
+
 /// A client's id is known for a day, and not for much longer.
 #[test]
 fn keys_go_when_a_day_is_over() {

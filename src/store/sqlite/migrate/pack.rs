@@ -7,9 +7,9 @@ use crate::domain::holes::Holes;
 use crate::domain::ids::{AccountId, ConversationId, MessageId, Position, Slot, TimeMs};
 use crate::domain::member::Member;
 use crate::store::Result;
-use crate::store::sqlite::heads::HeadWriter;
 use crate::store::sqlite::journal::put_row;
 use crate::store::sqlite::members::PageChange;
+use crate::store::sqlite::migrate::fixed_heads::FixedHeads;
 
 const HEADS: &str = "
     SELECT id, head_position, head_id, head_at FROM conversation WHERE head_position > 0 ORDER BY id";
@@ -20,7 +20,7 @@ const MEMBERS: &str = "
 
 /// Moves them into pages, and drops where they were.
 pub(super) fn pack(transaction: &Transaction<'_>) -> Result<()> {
-    let mut writer = HeadWriter::default();
+    let mut writer = FixedHeads::default();
     let mut heads = transaction.prepare(HEADS)?;
     let mut heads = heads.query([])?;
     while let Some(row) = heads.next()? {

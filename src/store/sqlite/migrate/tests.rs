@@ -1,15 +1,18 @@
 //! Files of older programs, made by the steps that they knew.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::*;
-use crate::domain::ids::{AccountId, ConversationId, Position, Slot, TimeMs};
+use crate::domain::conversation::Head;
+use crate::domain::ids::{AccountId, ConversationId, MessageId, Position, Slot, TimeMs};
 use crate::domain::member::Member;
 use crate::domain::message::Dialect;
 use crate::limits::CLIENT_ID_TTL_MS;
 use crate::store::sqlite::check::check;
+use crate::store::sqlite::heads;
 use crate::store::sqlite::{Durability, FILE_NAME, SqliteStore};
 use crate::store::{Order, Snapshot, Store};
 
@@ -196,4 +199,109 @@ fn a_file_without_messages_is_folded_too() {
     store.close().unwrap();
     drop(store);
     assert_eq!(check(dir.path()).unwrap().faults, [""; 0]);
+}
+
+/// What a program of version 6 left behind in a store with heads for `conversations`.
+fn write_version_6(dir: &Path, conversations: &[u64]) {
+    let mut connection = Connection::open(dir.join(FILE_NAME)).unwrap();
+    let transaction = connection.transaction().unwrap();
+    for (index, step) in MIGRATIONS.iter().take(6).enumerate() {
+        transaction.execute_batch(step).unwrap();
+        if index + 1 == FOLDING {
+            fold_log::fold(&transaction).unwrap();
+        }
+        let applied = "INSERT INTO migration (version, applied_at) VALUES (?1, 0)";
+        transaction.execute(applied, [index as i64 + 1]).unwrap();
+    }
+    let mut pages: BTreeMap<u64, Vec<u8>> = BTreeMap::new();
+    for id in conversations {
+        let page = pages.entry(id / 320).or_insert_with(|| vec![0; 7_680]);
+        let place = (id % 320) as usize * 24;
+        let head = head_of(*id);
+        let numbers = [head.position.0, head.message.0, head.at.0 as u64];
+        page[place..place + 24].copy_from_slice(numbers.map(u64::to_le_bytes).as_flattened());
+        let row = "INSERT INTO conversation (id, created_at, low, high, member_count, next_slot) VALUES (?1, 5, ?1, ?1 + 1, NULL, NULL)";
+        transaction.execute(row, [int(*id)]).unwrap();
+    }
+    for (id, data) in pages {
+        let put = "INSERT INTO head_page (id, data) VALUES (?1, ?2)";
+        transaction.execute(put, params![int(id), data]).unwrap();
+    }
+    transaction.commit().unwrap();
+}
+
+fn head_of(conversation: u64) -> Head {
+    Head {
+        position: Position(conversation * 3),
+        message: MessageId((conversation % 977) << 40 | conversation),
+        at: TimeMs(NEWEST_AT - conversation as i64),
+    }
+}
+
+#[test]
+fn heads_of_fixed_length_are_packed() {
+    let dir = tempfile::tempdir().unwrap();
+    // Whole pages, pages with gaps, none for a while, and one far away.
+    let ids: Vec<u64> = (1..1_000)
+        .chain((1_000..2_000).step_by(7))
+        .chain([4_000, 1 << 40])
+        .collect();
+    write_version_6(dir.path(), &ids);
+    let mut store = SqliteStore::new(dir.path(), Durability::Process);
+    store.open().unwrap();
+    see(&store, |snapshot| {
+        for id in &ids {
+            let found = snapshot.conversation(ConversationId(*id)).unwrap();
+            assert_eq!(found.unwrap().head, head_of(*id));
+        }
+    });
+    store.close().unwrap();
+    drop(store);
+    let connection = Connection::open(dir.path().join(FILE_NAME)).unwrap();
+    let mut found = Vec::new();
+    heads::all(&connection, |id, head| found.push((id.0, head))).unwrap();
+    let expected = ids.iter().map(|id| (*id, head_of(*id)));
+    assert!(found.into_iter().eq(expected));
+    let left = "SELECT count(*) FROM sqlite_schema WHERE name = 'fixed_head_page'";
+    let left: i64 = connection.query_row(left, [], |row| row.get(0)).unwrap();
+    assert_eq!(left, 0);
+}
+
+#[test]
+fn a_damaged_page_of_version_6_is_refused_and_left() {
+    for (damage, what) in [
+        (
+            "UPDATE head_page SET data = zeroblob(7656) WHERE id = 2",
+            "wrong size",
+        ),
+        ("UPDATE head_page SET id = -3 WHERE id = 2", "no place"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let ids: Vec<u64> = (1..900).collect();
+        write_version_6(dir.path(), &ids);
+        let connection = Connection::open(dir.path().join(FILE_NAME)).unwrap();
+        connection.execute_batch(damage).unwrap();
+        drop(connection);
+        let mut store = SqliteStore::new(dir.path(), Durability::Process);
+        let refused = store.open().unwrap_err();
+        assert!(refused.0.contains(what), "{refused}");
+        drop(store);
+        let connection = Connection::open(dir.path().join(FILE_NAME)).unwrap();
+        assert_eq!(version(&connection).unwrap(), 6);
+        let pages = "SELECT count(*) FROM head_page";
+        let pages: i64 = connection.query_row(pages, [], |row| row.get(0)).unwrap();
+        assert_eq!(pages, 3);
+    }
+}
+
+#[test]
+fn an_empty_file_of_version_6_is_brought_on() {
+    let dir = tempfile::tempdir().unwrap();
+    write_version_6(dir.path(), &[]);
+    let mut store = SqliteStore::new(dir.path(), Durability::Process);
+    store.open().unwrap();
+    store.close().unwrap();
+    drop(store);
+    let report = check(dir.path()).unwrap();
+    assert_eq!(report.faults, [""; 0]);
 }
