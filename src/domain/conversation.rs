@@ -140,6 +140,15 @@ impl Conversation {
         }
     }
 
+    /// Whose conversation it is and of what, unless it is a group.
+    pub fn pair(&self) -> Option<(Pair, Topic)> {
+        match self.kind {
+            ConversationKind::Single(pair) => Some((pair, Topic::Messages)),
+            ConversationKind::Events(pair) => Some((pair, Topic::Events)),
+            ConversationKind::Group(_) => None,
+        }
+    }
+
     /// Whether it is a group that was deleted: it has no members and never will, and those who were see what they saw.
     pub fn is_deleted(&self) -> bool {
         self.group()

@@ -63,7 +63,7 @@ impl Member {
             joined_at: now,
             joined_after: head,
             left_after: None,
-            alias: Arc::from(""),
+            alias: Arc::default(),
             read: head,
             sent: 0,
             sent_read: 0,

@@ -83,11 +83,11 @@ pub enum Row {
     Account(AccountId, Option<Arc<Account>>),
     /// For [`Key::Name`].
     Name(Arc<str>, Option<Arc<Account>>),
-    /// For [`Key::Single`].
+    /// For [`Key::Single`], and for the others that name a pair's conversation: it is in memory whole or not at all.
     Single(Pair, Topic, Option<Box<SingleRow>>),
-    /// For [`Key::Conversation`].
+    /// For [`Key::Conversation`] and [`Key::Member`], unless it is a pair's.
     Conversation(ConversationId, Option<Conversation>),
-    /// For [`Key::Member`].
+    /// For [`Key::Member`], unless the conversation is a pair's.
     Member(ConversationId, AccountId, Option<Member>),
     /// For [`Key::Shown`].
     Shown(AccountId, Arc<str>, Option<ConversationId>),

@@ -1,29 +1,41 @@
 //! The rows that the writer has in memory, and `apply`: what effects mean to them.
 
+mod packed;
+mod pairs;
+
 use std::sync::Arc;
 
 use crate::domain::account::Account;
 use crate::domain::cache::Cache;
+use crate::domain::cache::rows::{heap, text_bytes};
 use crate::domain::command::Effect;
-use crate::domain::conversation::{Conversation, ConversationKind, Head, Pair, Topic};
+use crate::domain::conversation::{Conversation, Group, Head, Pair, Topic};
 use crate::domain::ids::{AccountId, CommitNumber, ConversationId, TimeMs};
 use crate::domain::member::Member;
 use crate::domain::message::Message;
 use crate::domain::needs::{ClientKey, Key, RecallKey, Row};
 use crate::domain::service::{Assignment, Candidates};
+use crate::domain::state::packed::Part;
+use crate::domain::state::pairs::Pairs;
 use crate::domain::token::{Token, TokenHash};
 use crate::limits::STATE_CACHE_BYTES_MAX;
+
+#[cfg(test)]
+mod tests;
 
 /// A bounded part of the store's rows, kept true by [`State::apply`]. What is not here must be loaded before it is looked at.
 #[derive(Debug)]
 pub struct State {
     accounts: Cache<AccountId, Option<Arc<Account>>>,
     names: Cache<Arc<str>, Option<AccountId>>,
-    singles: Cache<(Pair, Topic), Option<ConversationId>>,
-    conversations: Cache<ConversationId, Option<Conversation>>,
-    members: Cache<(ConversationId, AccountId), Option<Member>>,
+    /// Conversations of pairs, with their members.
+    pairs: Pairs,
+    /// Groups, and conversations that do not exist.
+    groups: Cache<ConversationId, Option<Conversation>>,
+    /// Members of those, and who is none.
+    members: Cache<(ConversationId, AccountId), Part>,
     tokens: Cache<TokenHash, Option<Token>>,
-    tokens_of: Cache<AccountId, Vec<Token>>,
+    tokens_of: Cache<AccountId, Box<[Token]>>,
     client_ids: Cache<ClientKey, Option<Arc<Message>>>,
     jim_groups: Cache<Arc<str>, Option<ConversationId>>,
     /// Assignments that a load under way may not show.
@@ -50,15 +62,21 @@ impl State {
     /// Nothing in memory yet, and of each kind of row at most `bytes_max` after [`State::shrink`].
     pub fn bounded(bytes_max: usize) -> State {
         State {
-            accounts: Cache::new(bytes_max),
-            names: Cache::new(bytes_max),
-            singles: Cache::new(bytes_max),
-            conversations: Cache::new(bytes_max),
-            members: Cache::new(bytes_max),
-            tokens: Cache::new(bytes_max),
-            tokens_of: Cache::new(bytes_max),
-            client_ids: Cache::new(bytes_max),
-            jim_groups: Cache::new(bytes_max),
+            accounts: Cache::new(bytes_max, |(_, account)| {
+                account.as_deref().map_or(0, account_bytes)
+            }),
+            names: Cache::new(bytes_max, |(name, _)| text_bytes(name)),
+            pairs: Pairs::new(bytes_max),
+            groups: Cache::new(bytes_max, |(_, group)| {
+                group.as_ref().map_or(0, group_bytes)
+            }),
+            members: Cache::new(bytes_max, |(_, part)| part.heap_bytes()),
+            tokens: Cache::new(bytes_max, |_| 0),
+            tokens_of: Cache::new(bytes_max, |(_, tokens)| heap(size_of_val(&**tokens))),
+            client_ids: Cache::new(bytes_max, |(key, message)| {
+                text_bytes(&key.client_id) + message.as_deref().map_or(0, message_bytes)
+            }),
+            jim_groups: Cache::new(bytes_max, |(name, _)| text_bytes(name)),
             assignments: Vec::new(),
             candidates: None,
             recalled: None,
@@ -87,37 +105,16 @@ impl State {
         pair: Pair,
         topic: Topic,
     ) -> Found<Option<(Conversation, Member, Member)>> {
-        let missing = || Key::Single(pair, topic);
-        let Some(id) = *self.singles.get(&(pair, topic)).ok_or_else(missing)? else {
-            return Ok(None);
-        };
-        let conversation = self
-            .conversations
-            .get(&id)
-            .cloned()
-            .flatten()
-            .ok_or_else(missing)?;
-        let low = self
-            .members
-            .get(&(id, pair.low()))
-            .cloned()
-            .flatten()
-            .ok_or_else(missing)?;
-        let high = self
-            .members
-            .get(&(id, pair.high()))
-            .cloned()
-            .flatten()
-            .ok_or_else(missing)?;
-        Ok(Some((conversation, low, high)))
+        let found = self.pairs.single(pair, topic);
+        found.ok_or(Key::Single(pair, topic))
     }
 
     /// A conversation by its number.
     pub fn conversation(&mut self, id: ConversationId) -> Found<Option<Conversation>> {
-        self.conversations
-            .get(&id)
-            .cloned()
-            .ok_or(Key::Conversation(id))
+        match self.pairs.conversation(id) {
+            None => self.groups.get(&id).cloned().ok_or(Key::Conversation(id)),
+            found => Ok(found),
+        }
     }
 
     /// An account's part in a conversation.
@@ -126,10 +123,12 @@ impl State {
         conversation: ConversationId,
         account: AccountId,
     ) -> Found<Option<Member>> {
-        self.members
-            .get(&(conversation, account))
-            .cloned()
-            .ok_or(Key::Member(conversation, account))
+        if let Some(found) = self.pairs.member(conversation, account) {
+            return Ok(found);
+        }
+        let key = (conversation, account);
+        let found = self.members.get(&key).map(|part| part.get(key));
+        found.ok_or(Key::Member(conversation, account))
     }
 
     /// All members of `group`, which are `count`, by slot. What was loaded serves once, with those who have joined since.
@@ -146,9 +145,9 @@ impl State {
         members.retain(Member::is_active);
         if members.len() != count as usize {
             // What has changed since the load was asked for is in memory, as is what it gave.
-            let known = self.members.values().flatten();
-            let known = known.filter(|member| member.conversation == group && member.is_active());
-            members = known.cloned().collect();
+            let known = self.members.iter().filter(|(key, _)| key.0 == group);
+            let known = known.filter_map(|(key, part)| part.get(*key));
+            members = known.filter(Member::is_active).collect();
         }
         members.sort_unstable_by_key(|member| member.slot);
         Ok(members)
@@ -169,10 +168,9 @@ impl State {
 
     /// All tokens of an account.
     pub fn tokens_of(&mut self, account: AccountId) -> Found<Vec<Token>> {
-        self.tokens_of
-            .get(&account)
-            .cloned()
-            .ok_or(Key::Tokens(account))
+        let found = self.tokens_of.get(&account);
+        let tokens = found.map(|tokens| tokens.to_vec());
+        tokens.ok_or(Key::Tokens(account))
     }
 
     /// The message to which a client gave an id.
@@ -212,53 +210,37 @@ impl State {
     /// Takes a loaded row, unless a newer one is here.
     pub fn insert(&mut self, row: Row) {
         match row {
-            Row::Account(id, account) => self.insert_account(id, account),
+            Row::Account(id, account) => self.accounts.put_loaded(id, account),
             Row::Name(name, account) => {
                 let id = account.as_ref().map(|account| account.id);
-                self.names.put_loaded(Arc::clone(&name), id, name.len());
+                self.names.put_loaded(name, id);
                 if let Some(id) = id {
-                    self.insert_account(id, account);
+                    self.accounts.put_loaded(id, account);
                 }
             }
-            Row::Single(pair, topic, row) => {
-                let id = row.as_ref().map(|row| row.conversation.id);
-                self.singles.put_loaded((pair, topic), id, 0);
-                if let Some(row) = row {
-                    let id = row.conversation.id;
-                    self.conversations.put_loaded(id, Some(row.conversation), 0);
-                    self.members
-                        .put_loaded((id, row.low.account), Some(row.low), 0);
-                    self.members
-                        .put_loaded((id, row.high.account), Some(row.high), 0);
+            Row::Single(pair, topic, row) => self.pairs.put_loaded(pair, topic, row),
+            Row::Conversation(id, group) => {
+                if !self.pairs.has(id) {
+                    self.groups.put_loaded(id, group);
                 }
-            }
-            Row::Conversation(id, conversation) => {
-                let bytes = conversation.as_ref().map_or(0, conversation_bytes);
-                self.conversations.put_loaded(id, conversation, bytes);
             }
             Row::Member(conversation, account, member) => {
-                self.members.put_loaded((conversation, account), member, 0)
+                if !self.pairs.has(conversation) {
+                    let part = Part::new(member.as_ref());
+                    self.members.put_loaded((conversation, account), part);
+                }
             }
             Row::Shown(account, name, group) => self.shown = Some((account, name, group)),
-            Row::Token(hash, token) => self.tokens.put_loaded(hash, token, 0),
-            Row::Tokens(account, tokens) => {
-                let bytes = tokens.len() * size_of::<Token>();
-                self.tokens_of.put_loaded(account, tokens, bytes);
-            }
-            Row::ClientId(key, message) => {
-                let bytes = key.client_id.len() + message.as_ref().map_or(0, |m| message_bytes(m));
-                self.client_ids.put_loaded(key, message, bytes);
-            }
-            Row::JimGroup(name, group) => {
-                let bytes = name.len();
-                self.jim_groups.put_loaded(name, group, bytes);
-            }
+            Row::Token(hash, token) => self.tokens.put_loaded(hash, token),
+            Row::Tokens(account, tokens) => self.tokens_of.put_loaded(account, tokens.into()),
+            Row::ClientId(key, message) => self.client_ids.put_loaded(key, message),
+            Row::JimGroup(name, group) => self.jim_groups.put_loaded(name, group),
             Row::Members(group, members) => {
                 let accounts = members.iter().map(|member| member.account).collect();
                 self.group_members = Some((group, accounts));
                 for member in members {
-                    self.members
-                        .put_loaded((group, member.account), Some(member), 0);
+                    let part = Part::new(Some(&member));
+                    self.members.put_loaded((group, member.account), part);
                 }
             }
             Row::Candidates(candidates) => self.candidates = Some(candidates),
@@ -266,70 +248,34 @@ impl State {
         }
     }
 
-    fn insert_account(&mut self, id: AccountId, account: Option<Arc<Account>>) {
-        let bytes = account.as_ref().map_or(0, |account| account_bytes(account));
-        self.accounts.put_loaded(id, account, bytes);
-    }
-
     /// Brings the rows forward by the effects of a command in `commit`. It cannot fail.
     pub fn apply(&mut self, effects: &[Effect], commit: CommitNumber) {
         for effect in effects {
             match effect {
                 Effect::Account(account) => {
-                    self.names.put(
-                        Arc::clone(&account.name),
-                        Some(account.id),
-                        account.name.len(),
-                        commit,
-                    );
-                    self.accounts.put(
-                        account.id,
-                        Some(Arc::clone(account)),
-                        account_bytes(account),
-                        commit,
-                    );
+                    let (id, name) = (account.id, Arc::clone(&account.name));
+                    self.names.put(name, Some(id), commit);
+                    self.accounts.put(id, Some(Arc::clone(account)), commit);
                 }
                 Effect::Token(token) => {
-                    self.tokens.put(token.hash, Some(*token), 0, commit);
+                    self.tokens.put(token.hash, Some(*token), commit);
                     self.change_tokens_of(token.account, commit, |tokens| {
                         tokens.retain(|other| other.hash != token.hash);
                         tokens.push(*token);
                     });
                 }
                 Effect::TokenEnded(token) => {
-                    self.tokens.put(token.hash, None, 0, commit);
+                    self.tokens.put(token.hash, None, commit);
                     self.change_tokens_of(token.account, commit, |tokens| {
                         tokens.retain(|other| other.hash != token.hash)
                     });
                 }
-                Effect::Conversation(conversation) => {
-                    let key = match conversation.kind {
-                        ConversationKind::Single(pair) => Some((pair, Topic::Messages)),
-                        ConversationKind::Events(pair) => Some((pair, Topic::Events)),
-                        ConversationKind::Group(_) => None,
-                    };
-                    if let Some(key) = key {
-                        self.singles.put(key, Some(conversation.id), 0, commit);
-                    }
-                    if let Some(group) = conversation.group()
-                        && let Some(name) = &group.jim_name
-                    {
-                        let (name, bytes) = (Arc::clone(name), name.len());
-                        self.jim_groups
-                            .put(name, Some(conversation.id), bytes, commit);
-                    }
-                    let bytes = conversation_bytes(conversation);
-                    self.conversations.put(
-                        conversation.id,
-                        Some(conversation.clone()),
-                        bytes,
-                        commit,
-                    );
-                }
+                Effect::Conversation(conversation) => self.apply_conversation(conversation, commit),
                 Effect::Member(member) => {
-                    let key = (member.conversation, member.account);
-                    self.members
-                        .put(key, Some(member.clone()), member.alias.len(), commit);
+                    if !self.pairs.set_member(member, commit) {
+                        let key = (member.conversation, member.account);
+                        self.members.put(key, Part::new(Some(member)), commit);
+                    }
                 }
                 Effect::Append(message) => self.apply_append(message, commit),
                 Effect::Recall(message) => self.put_client_id(message, commit),
@@ -339,14 +285,40 @@ impl State {
         }
     }
 
+    /// What a command changes of a conversation it has looked at, so that a pair's, which is one row with its members, is in memory or begins.
+    fn apply_conversation(&mut self, conversation: &Conversation, commit: CommitNumber) {
+        let id = conversation.id;
+        match conversation.pair() {
+            Some((pair, _)) => {
+                // Somebody may have asked for it before it began.
+                self.groups.remove(&id);
+                self.members.remove(&(id, pair.low()));
+                self.members.remove(&(id, pair.high()));
+                self.pairs.put(conversation, commit);
+            }
+            None => {
+                let group = conversation.group();
+                if let Some(name) = group.and_then(|group| group.jim_name.clone()) {
+                    self.jim_groups.put(name, Some(id), commit);
+                }
+                self.groups.put(id, Some(conversation.clone()), commit);
+            }
+        }
+    }
+
     fn apply_append(&mut self, message: &Arc<Message>, commit: CommitNumber) {
-        if let Some(Some(conversation)) = self.conversations.get_mut(&message.conversation, commit)
-        {
-            conversation.head = Head {
-                position: message.position,
-                message: message.id,
-                at: message.at,
-            };
+        let id = message.conversation;
+        let head = Head {
+            position: message.position,
+            message: message.id,
+            at: message.at,
+        };
+        if !self.pairs.set_head(id, head, commit) {
+            self.groups.change(&id, commit, |group| {
+                if let Some(group) = group {
+                    group.head = head;
+                }
+            });
         }
         self.put_client_id(message, commit);
     }
@@ -359,9 +331,7 @@ impl State {
                 origin: message.origin,
                 client_id: Arc::clone(client_id),
             };
-            let bytes = client_id.len() + message_bytes(message);
-            self.client_ids
-                .put(key, Some(Arc::clone(message)), bytes, commit);
+            self.client_ids.put(key, Some(Arc::clone(message)), commit);
         }
     }
 
@@ -372,19 +342,19 @@ impl State {
         commit: CommitNumber,
         change: impl FnOnce(&mut Vec<Token>),
     ) {
-        if let Some(mut tokens) = self.tokens_of.get(&account).cloned() {
-            change(&mut tokens);
-            let bytes = tokens.len() * size_of::<Token>();
-            self.tokens_of.put(account, tokens, bytes, commit);
-        }
+        self.tokens_of.change(&account, commit, |tokens| {
+            let mut changed = tokens.to_vec();
+            change(&mut changed);
+            *tokens = changed.into();
+        });
     }
 
     /// Forgets what was used least recently, down to the bounds; `floor` is the commit at which the oldest load under way began.
     pub fn shrink(&mut self, floor: CommitNumber) {
         self.accounts.shrink(floor);
         self.names.shrink(floor);
-        self.singles.shrink(floor);
-        self.conversations.shrink(floor);
+        self.pairs.shrink(floor);
+        self.groups.shrink(floor);
         self.members.shrink(floor);
         self.tokens.shrink(floor);
         self.tokens_of.shrink(floor);
@@ -397,21 +367,30 @@ impl State {
 
 fn account_bytes(account: &Account) -> usize {
     let profile = &account.profile;
-    size_of::<Account>()
-        + account.name.len()
-        + profile.nick.len()
-        + profile.avatar.len()
-        + profile.terminal.len()
+    let texts = [
+        &account.name,
+        &profile.nick,
+        &profile.avatar,
+        &profile.terminal,
+    ];
+    let texts = texts.into_iter().map(|text| text_bytes(text));
+    shared_bytes::<Account>() + texts.sum::<usize>()
 }
 
-fn conversation_bytes(conversation: &Conversation) -> usize {
+fn group_bytes(conversation: &Conversation) -> usize {
     conversation.group().map_or(0, |group| {
-        group.name.len() + group.image.len() + group.description.len()
+        let texts = [&group.name, &group.image, &group.description];
+        let texts = texts.into_iter().chain(&group.jim_name);
+        shared_bytes::<Group>() + texts.map(|text| text_bytes(text)).sum::<usize>()
     })
 }
 
 fn message_bytes(message: &Message) -> usize {
-    size_of::<Message>()
-        + message.body.len()
-        + message.attributes.as_ref().map_or(0, |text| text.len())
+    let attributes = message.attributes.as_deref().map_or(0, text_bytes);
+    shared_bytes::<Message>() + text_bytes(&message.body) + attributes
+}
+
+/// What a shared value takes: its counts and itself.
+fn shared_bytes<T>() -> usize {
+    heap(2 * size_of::<usize>() + size_of::<T>())
 }

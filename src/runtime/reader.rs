@@ -54,7 +54,7 @@ pub struct ReaderThread {
     /// Uploads.
     pub media: Arc<MediaStore>,
     /// What the writer waits for; closed when the server has stopped.
-    pub loads: Receiver<LoadRequest>,
+    pub loads: Receiver<Vec<LoadRequest>>,
     /// What is quick.
     pub short: Receiver<Question>,
     /// What takes long; only some readers take from here.
@@ -75,13 +75,13 @@ impl ReaderThread {
         let (loads, short) = (self.loads.clone(), self.short.clone());
         loop {
             // What the writer waits for goes first.
-            if let Ok(request) = loads.try_recv() {
-                self.load(&request);
+            if let Ok(requests) = loads.try_recv() {
+                self.load(&requests);
                 continue;
             }
             select! {
-                recv(loads) -> request => match request {
-                    Ok(request) => self.load(&request),
+                recv(loads) -> requests => match requests {
+                    Ok(requests) => self.load(&requests),
                     Err(_) => return,
                 },
                 recv(short) -> question => if let Ok(question) = question {
@@ -98,8 +98,8 @@ impl ReaderThread {
         }
     }
 
-    fn load(&mut self, request: &LoadRequest) {
-        let loaded = load::fetch(&mut *self.reader, request);
+    fn load(&mut self, requests: &[LoadRequest]) {
+        let loaded = load::fetch_all(&mut *self.reader, requests);
         // The channel holds every load that can be under way; a writer that is gone needs no answer.
         let _ = self.writer.send(ToWriter::Loaded(loaded));
     }

@@ -10,7 +10,7 @@ use crate::admin::metrics::{CommandResult, Counter, Gauge, Histogram, Recorder};
 use crate::config::LogLevel;
 use crate::domain::command::{Refusal, Reply};
 use crate::domain::event::{Audience, Told};
-use crate::limits::INBOX_ENTRIES_MAX;
+use crate::limits::{INBOX_ENTRIES_MAX, LOADS_PER_SNAPSHOT_MAX};
 use crate::runtime::inbox::{CommandSlot, Entry, Inbox};
 use crate::runtime::shared::Shared;
 use crate::store::writer::{LoadRequest, Loaded, Released, Submitted, Writer};
@@ -26,8 +26,8 @@ const REOPEN_REST: Duration = Duration::from_secs(1);
 pub enum ToWriter {
     /// A command.
     Submit(Submitted<CommandSlot>),
-    /// Rows that a command waits for.
-    Loaded(Loaded),
+    /// Rows that commands wait for.
+    Loaded(Vec<Loaded>),
     /// Commit what is there and stop.
     Stop,
 }
@@ -39,7 +39,7 @@ pub struct WriterThread {
     /// Where everything comes from.
     pub inbox: Receiver<ToWriter>,
     /// Where what must be read goes.
-    pub loads: Sender<LoadRequest>,
+    pub loads: Sender<Vec<LoadRequest>>,
     /// What all threads share.
     pub shared: Arc<Shared>,
     /// Counts for this thread.
@@ -102,7 +102,11 @@ impl WriterThread {
             ToWriter::Submit(submitted) => {
                 self.writer.handle_submitted(submitted, self.shared.wall())
             }
-            ToWriter::Loaded(loaded) => self.writer.handle_loaded(loaded, self.shared.wall()),
+            ToWriter::Loaded(loaded) => {
+                for loaded in loaded {
+                    self.writer.handle_loaded(loaded, self.shared.wall());
+                }
+            }
             ToWriter::Stop => return true,
         }
         false
@@ -118,10 +122,13 @@ impl WriterThread {
 
     /// Has the readers fetch what commands wait for.
     pub fn request_loads(&mut self) {
-        while let Some(request) = self.writer.poll_load() {
-            self.recorder.count(Counter::CommandMisses, 1);
+        let mut requests = std::iter::from_fn(|| self.writer.poll_load()).peekable();
+        while requests.peek().is_some() {
+            let some: Vec<LoadRequest> = requests.by_ref().take(LOADS_PER_SNAPSHOT_MAX).collect();
+            self.recorder
+                .count(Counter::CommandMisses, some.len() as u64);
             // The readers outlive the writer.
-            let _ = self.loads.send(request);
+            let _ = self.loads.send(some);
         }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::domain::account::{Account, ServiceRole};
-use crate::domain::conversation::{ConversationKind, Head, Pair, Topic};
+use crate::domain::conversation::{Conversation, ConversationKind, Head, Pair, Topic};
 use crate::domain::ids::{AccountId, ConversationId, TimeMs};
 use crate::domain::member::Member;
 use crate::domain::message::Message;
@@ -21,12 +21,68 @@ pub fn fetch(reader: &mut dyn Reader, request: &LoadRequest) -> Loaded {
     }
 }
 
-/// The rows of `keys`, in their order, as `snapshot` shows them.
+/// What `requests` ask for, all out of one snapshot.
+pub fn fetch_all(reader: &mut dyn Reader, requests: &[LoadRequest]) -> Vec<Loaded> {
+    let loaded = |request: &LoadRequest, rows| Loaded {
+        id: request.id,
+        rows,
+    };
+    let found = read(reader, |snapshot| {
+        let all = requests.iter();
+        Ok(all
+            .map(|request| loaded(request, load(snapshot, &request.keys)))
+            .collect())
+    });
+    found.unwrap_or_else(|error| {
+        let all = requests.iter();
+        all.map(|request| loaded(request, Err(StoreError(error.0.clone()))))
+            .collect()
+    })
+}
+
+/// The rows of `keys`, in their order, as `snapshot` shows them. Where a member is asked for, the conversation comes with it: a pair's is one
+/// row with its members.
 ///
 /// # Errors
 /// When the store cannot be read.
 pub fn load(snapshot: &dyn Snapshot, keys: &[Key]) -> Result<Vec<Row>> {
-    keys.iter().map(|key| row(snapshot, key)).collect()
+    let mut rows = Vec::with_capacity(keys.len());
+    // The conversation that was named last, whose row is there, and whether that has its members.
+    let mut last = None;
+    for key in keys {
+        let (Key::Conversation(id) | Key::Member(id, _)) = key else {
+            rows.push(row(snapshot, key)?);
+            continue;
+        };
+        let has_members = match last {
+            Some((last, has_members)) if last == *id => has_members,
+            _ => {
+                let row = conversation(snapshot, *id)?;
+                let has_members = matches!(row, Row::Single(..));
+                rows.push(row);
+                has_members
+            }
+        };
+        last = Some((*id, has_members));
+        if let Key::Member(..) = key
+            && !has_members
+        {
+            rows.push(row(snapshot, key)?);
+        }
+    }
+    Ok(rows)
+}
+
+fn conversation(snapshot: &dyn Snapshot, id: ConversationId) -> Result<Row> {
+    let Some(conversation) = snapshot.conversation(id)? else {
+        return Ok(Row::Conversation(id, None));
+    };
+    Ok(match conversation.pair() {
+        Some((pair, topic)) => {
+            Row::Single(pair, topic, Some(single(snapshot, pair, conversation)?))
+        }
+        None => Row::Conversation(id, Some(conversation)),
+    })
 }
 
 fn row(snapshot: &dyn Snapshot, key: &Key) -> Result<Row> {
@@ -38,10 +94,15 @@ fn row(snapshot: &dyn Snapshot, key: &Key) -> Result<Row> {
                 Topic::Messages => snapshot.single(*pair)?,
                 Topic::Events => snapshot.events(*pair)?,
             };
-            let row = id.map(|id| single(snapshot, *pair, id)).transpose()?;
-            Row::Single(*pair, *topic, row)
+            let Some(id) = id else {
+                return Ok(Row::Single(*pair, *topic, None));
+            };
+            let found = snapshot.conversation(id)?;
+            let found =
+                found.ok_or_else(|| StoreError(format!("conversation {id} lacks its row")))?;
+            Row::Single(*pair, *topic, Some(single(snapshot, *pair, found)?))
         }
-        Key::Conversation(id) => Row::Conversation(*id, snapshot.conversation(*id)?),
+        Key::Conversation(id) => conversation(snapshot, *id)?,
         Key::Member(conversation, account) => Row::Member(
             *conversation,
             *account,
@@ -145,20 +206,19 @@ fn candidates(snapshot: &dyn Snapshot, visitor: AccountId, since: TimeMs) -> Res
     })
 }
 
-fn single(snapshot: &dyn Snapshot, pair: Pair, id: ConversationId) -> Result<Box<SingleRow>> {
-    let rows = (
-        snapshot.conversation(id)?,
-        snapshot.member(id, pair.low())?,
-        snapshot.member(id, pair.high())?,
-    );
-    let (Some(conversation), Some(low), Some(high)) = rows else {
-        return Err(StoreError(format!(
-            "conversation {id} lacks its row or a member"
-        )));
+fn single(
+    snapshot: &dyn Snapshot,
+    pair: Pair,
+    conversation: Conversation,
+) -> Result<Box<SingleRow>> {
+    let id = conversation.id;
+    let member = |account| {
+        let found = snapshot.member(id, account)?;
+        found.ok_or_else(|| StoreError(format!("conversation {id} lacks a member")))
     };
     Ok(Box::new(SingleRow {
+        low: member(pair.low())?,
+        high: member(pair.high())?,
         conversation,
-        low,
-        high,
     }))
 }

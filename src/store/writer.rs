@@ -50,7 +50,7 @@ pub struct LoadRequest {
 pub struct Loaded {
     /// Of the request.
     pub id: u64,
-    /// A row for each key, or why there is none.
+    /// The rows of its keys, or why there are none.
     pub rows: Result<Vec<Row>, StoreError>,
 }
 

@@ -111,12 +111,12 @@ pub struct Server {
     reader: Box<dyn Reader>,
     short: Receiver<Question>,
     heavy: Receiver<Heavy>,
-    loads: Receiver<LoadRequest>,
+    loads: Receiver<Vec<LoadRequest>>,
     to_writer: crossbeam_channel::Sender<ToWriter>,
     /// Read, and not brought to the shard that asked.
     answers: Vec<(usize, Entry)>,
     /// Read, and not brought to the writer.
-    loaded: Vec<Loaded>,
+    loaded: Vec<Vec<Loaded>>,
     releasing: Option<(Released<CommandSlot>, Release)>,
 }
 
@@ -208,13 +208,14 @@ impl Server {
     /// # Errors
     /// When the store cannot be read.
     pub fn read(&mut self, fails: bool) -> Result<bool, Broken> {
-        if let Ok(request) = self.loads.try_recv() {
+        if let Ok(requests) = self.loads.try_recv() {
+            let unreadable = |request: &LoadRequest| Loaded {
+                id: request.id,
+                rows: Err(StoreError("unreadable".to_owned())),
+            };
             self.loaded.push(match fails {
-                true => Loaded {
-                    id: request.id,
-                    rows: Err(StoreError("unreadable".to_owned())),
-                },
-                false => load::fetch(&mut *self.reader, &request),
+                true => requests.iter().map(unreadable).collect(),
+                false => load::fetch_all(&mut *self.reader, &requests),
             });
             return Ok(true);
         }
