@@ -443,6 +443,8 @@ def s12(settings: Settings) -> list[Row]:
     early_p99, late_p99 = (median([ours["p99_ms"] / theirs["p99_ms"] for ours, theirs in part]) for part in ends(slices, bare, tenth))
     stored = f"{report['messages']:,} messages, {report['conversations']:,} conversations"
     page_10, page_100 = (store[pages] for pages in ("pages_of_10", "pages_of_100"))
+    longest = store["commit"]["worst_ms"]
+    longest_bare = next(one for one in report["variants"] if one["name"] == "bare")["commit"]["worst_ms"]
 
     def row(what: str, imd: str, goal: str, met: bool) -> Row:
         return Row("S12", what, imd, goal, met)
@@ -456,12 +458,11 @@ def s12(settings: Settings) -> list[Row]:
         ),
         row("p99 of a commit, of the bare log's, first and last tenth", f"{early_p99:.2f}× → {late_p99:.2f}×", "within 20 %", late_p99 <= 1.2 * early_p99),
         row("page of 10 / of 100 from anywhere, p99", ms(page_10["p99_ms"], page_100["p99_ms"]), "1 / 3 ms", page_10["p99_ms"] <= 1 and page_100["p99_ms"] <= 3),
-        row("commit, p99.9 / longest", ms(store["commit"]["p999_ms"], store["commit"]["worst_ms"]), "no more than 10 ms behind", store["commit"]["worst_ms"] <= 10),
+        row("commit, p99.9 / longest / longest at a processor", ms(store["commit"]["p999_ms"], longest, store["busy_worst_ms"]), "no more than 10 ms behind", longest <= 10 + longest_bare),
         row("start after a stop / a kill", ms(store["start_after_stop_ms"], store["start_after_kill_ms"]), "100 / 300 ms", store["start_after_stop_ms"] <= 100 and store["start_after_kill_ms"] <= 300),
         row("memory without connections", f"{store['resident_mib']:.1f} MiB", "64 MiB", store["resident_mib"] <= 64),
     ]
-    worst_bare = next(one for one in report["variants"] if one["name"] == "bare")["commit"]["worst_ms"]
-    rows[3].anchor = f"bare log {ms(worst_bare)} at the longest"
+    rows[3].anchor = f"bare log {ms(longest_bare)} at the longest"
     rows[0].anchor = f"bare log {amount(median([one['rows_per_s'] for one in bare]), '/s')}"
     rows[0].commands = [f"cargo bench --bench store -- --messages {report['messages']} --variant acks"]
     rows[0].data = report
