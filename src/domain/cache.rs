@@ -13,7 +13,7 @@ use crate::domain::ids::CommitNumber;
 #[cfg(test)]
 mod tests;
 
-/// Rows in memory, by key. `None` as a value stands for "there is no such row", which is worth remembering too.
+/// Rows in memory, by key. A value may say that there is no such row, which is worth remembering too.
 #[derive(Debug)]
 pub struct Cache<K, V> {
     rows: Rows<(K, V)>,

@@ -40,6 +40,8 @@ pub struct State {
     jim_groups: Cache<Arc<str>, Option<ConversationId>>,
     /// Assignments that a load under way may not show.
     assignments: Vec<(CommitNumber, Assignment)>,
+    /// Tokens of accounts whose lists are not here that a load under way may not show, or may show though they have ended.
+    token_changes: Vec<(CommitNumber, TokenChange)>,
     /// Loaded for one command and used up by it, as what follows.
     candidates: Option<Box<Candidates>>,
     recalled: Option<(RecallKey, Option<Arc<Message>>)>,
@@ -52,6 +54,29 @@ pub struct State {
 impl Default for State {
     fn default() -> State {
         State::bounded(STATE_CACHE_BYTES_MAX)
+    }
+}
+
+/// What becomes of a token.
+#[derive(Clone, Copy, Debug)]
+enum TokenChange {
+    Put(Token),
+    Ended(Token),
+}
+
+impl TokenChange {
+    fn token(&self) -> &Token {
+        match self {
+            TokenChange::Put(token) | TokenChange::Ended(token) => token,
+        }
+    }
+
+    /// Brings a list forward, which may have the change already.
+    fn apply(&self, tokens: &mut Vec<Token>) {
+        tokens.retain(|other| other.hash != self.token().hash);
+        if let TokenChange::Put(token) = self {
+            tokens.push(*token);
+        }
     }
 }
 
@@ -78,6 +103,7 @@ impl State {
             }),
             jim_groups: Cache::new(bytes_max, |(name, _)| text_bytes(name)),
             assignments: Vec::new(),
+            token_changes: Vec::new(),
             candidates: None,
             recalled: None,
             shown: None,
@@ -232,7 +258,12 @@ impl State {
             }
             Row::Shown(account, name, group) => self.shown = Some((account, name, group)),
             Row::Token(hash, token) => self.tokens.put_loaded(hash, token),
-            Row::Tokens(account, tokens) => self.tokens_of.put_loaded(account, tokens.into()),
+            Row::Tokens(account, mut tokens) => {
+                let changes = self.token_changes.iter().map(|(_, change)| change);
+                let changes = changes.filter(|change| change.token().account == account);
+                changes.for_each(|change| change.apply(&mut tokens));
+                self.tokens_of.put_loaded(account, tokens.into());
+            }
             Row::ClientId(key, message) => self.client_ids.put_loaded(key, message),
             Row::JimGroup(name, group) => self.jim_groups.put_loaded(name, group),
             Row::Members(group, members) => {
@@ -259,16 +290,11 @@ impl State {
                 }
                 Effect::Token(token) => {
                     self.tokens.put(token.hash, Some(*token), commit);
-                    self.change_tokens_of(token.account, commit, |tokens| {
-                        tokens.retain(|other| other.hash != token.hash);
-                        tokens.push(*token);
-                    });
+                    self.change_tokens_of(TokenChange::Put(*token), commit);
                 }
                 Effect::TokenEnded(token) => {
                     self.tokens.put(token.hash, None, commit);
-                    self.change_tokens_of(token.account, commit, |tokens| {
-                        tokens.retain(|other| other.hash != token.hash)
-                    });
+                    self.change_tokens_of(TokenChange::Ended(*token), commit);
                 }
                 Effect::Conversation(conversation) => self.apply_conversation(conversation, commit),
                 Effect::Member(member) => {
@@ -335,16 +361,14 @@ impl State {
         }
     }
 
-    /// A list that is not in memory needs no change: it will be loaded as it is then.
-    fn change_tokens_of(
-        &mut self,
-        account: AccountId,
-        commit: CommitNumber,
-        change: impl FnOnce(&mut Vec<Token>),
-    ) {
+    fn change_tokens_of(&mut self, change: TokenChange, commit: CommitNumber) {
+        let account = change.token().account;
+        if self.tokens_of.get(&account).is_none() {
+            self.token_changes.push((commit, change));
+        }
         self.tokens_of.change(&account, commit, |tokens| {
             let mut changed = tokens.to_vec();
-            change(&mut changed);
+            change.apply(&mut changed);
             *tokens = changed.into();
         });
     }
@@ -362,6 +386,7 @@ impl State {
         self.jim_groups.shrink(floor);
         // Without a load under way `floor` is the newest commit, and nothing stays.
         self.assignments.retain(|(commit, _)| *commit > floor);
+        self.token_changes.retain(|(commit, _)| *commit > floor);
     }
 }
 

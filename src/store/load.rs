@@ -98,8 +98,9 @@ fn row(snapshot: &dyn Snapshot, key: &Key) -> Result<Row> {
                 return Ok(Row::Single(*pair, *topic, None));
             };
             let found = snapshot.conversation(id)?;
-            let found =
-                found.ok_or_else(|| StoreError(format!("conversation {id} lacks its row")))?;
+            let found = found.filter(|found| found.pair() == Some((*pair, *topic)));
+            let found = found
+                .ok_or_else(|| StoreError(format!("conversation {id} is not that of its pair")))?;
             Row::Single(*pair, *topic, Some(single(snapshot, *pair, found)?))
         }
         Key::Conversation(id) => conversation(snapshot, *id)?,

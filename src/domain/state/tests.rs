@@ -417,3 +417,25 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn tokens_that_change_while_their_list_is_loaded_are_not_brought_back() {
+    let mut state = State::default();
+    let token = |number: u8, used_at| Token {
+        hash: TokenHash([number; 16]),
+        account: AccountId(7),
+        used_at: TimeMs(used_at),
+    };
+    let (ended, touched, added) = (token(1, 10), token(2, 10), token(3, 30));
+    let effects = [
+        Effect::TokenEnded(ended),
+        Effect::Token(token(2, 20)),
+        Effect::Token(added),
+    ];
+    state.apply(&effects, CommitNumber(5));
+    // A load that began at commit 4 is under way.
+    state.shrink(CommitNumber(4));
+    state.insert(Row::Tokens(AccountId(7), vec![ended, touched]));
+    let found = state.tokens_of(AccountId(7)).unwrap();
+    assert_eq!(found, [token(2, 20), added]);
+}

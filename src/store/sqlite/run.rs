@@ -269,7 +269,11 @@ fn block_up_to<T>(
 }
 
 fn block<'a>(row: &'a Row<'_>) -> Result<((u64, u64), &'a [u8])> {
-    let number = |column| -> Result<u64> { Ok(row.get::<_, i64>(column)?.cast_unsigned()) };
+    // What is looked for next lies before or behind: a number that came out as another would have it looked for without end.
+    let number = |column| -> Result<u64> {
+        let number = u64::try_from(row.get::<_, i64>(column)?);
+        number.map_err(|_| damaged("a block has no place"))
+    };
     let data = row.get_ref(2)?.as_blob();
     let data = data.map_err(|_| damaged("a block is no blob"))?;
     Ok(((number(0)?, number(1)?), data))
@@ -324,7 +328,8 @@ fn first_with(
 ) -> Result<usize> {
     let begin = out.len();
     let mut rest = runs.len();
-    // Runs before `first` have only what is higher, if anything; those from `end` on only what is lower.
+    // Runs before `first` have only what is higher, if anything; those from `end` on nothing newer than what `rest`, where to go on if that is
+    // all, may have.
     let (mut first, mut end, mut middle) = (0, runs.len(), 0);
     while first < end {
         let mut has = Has::Nothing;
@@ -353,7 +358,7 @@ fn first_with(
     Ok(rest)
 }
 
-/// The index of the run in which half of all entries are reached, if those of each level have as many.
+/// The first run with which half of all entries are passed, where a run of level n counts as [`MERGE_RUNS`] to the power of n.
 fn half(runs: &[Run]) -> usize {
     let size = |run: &Run| (MERGE_RUNS as u64).saturating_pow(run.level);
     let total = runs.iter().map(size).fold(0, u64::saturating_add);
