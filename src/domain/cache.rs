@@ -7,7 +7,7 @@ use std::hash::{BuildHasher, Hash};
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use crate::domain::cache::rows::Rows;
+use crate::domain::cache::rows::{Rows, forget};
 use crate::domain::ids::CommitNumber;
 
 #[cfg(test)]
@@ -60,18 +60,19 @@ impl<K: Hash + Eq, V> Cache<K, V> {
         self.rows.iter()
     }
 
-    /// Changes the row of `key` in `commit`, if there is one.
+    /// Changes the row of `key` in `commit`; says whether there is one.
     pub fn change<Q: Hash + Eq + ?Sized>(
         &mut self,
         key: &Q,
         commit: CommitNumber,
         change: impl FnOnce(&mut V),
-    ) where
+    ) -> bool
+    where
         K: Borrow<Q>,
     {
-        if let Some(at) = self.find(key) {
-            self.rows.change(at, commit, |(_, value)| change(value));
-        }
+        let change = |(_, value): &mut (K, V)| change(value);
+        let found = self.find(key);
+        found.is_some_and(|at| self.rows.change(at, commit, change).is_some())
     }
 
     /// Sets a row as `commit` leaves it.
@@ -108,7 +109,7 @@ impl<K: Hash + Eq, V> Cache<K, V> {
     {
         if let Some(at) = self.find(key) {
             self.rows.remove(at);
-            self.forget(self.hasher.hash_one(key), at);
+            forget(&mut self.index, self.hasher.hash_one(key), at);
         }
     }
 
@@ -116,13 +117,7 @@ impl<K: Hash + Eq, V> Cache<K, V> {
     /// and comes in later must find it.
     pub fn shrink(&mut self, floor: CommitNumber) {
         while let Some((at, (key, _))) = self.rows.pop(floor) {
-            self.forget(self.hasher.hash_one(&key), at);
-        }
-    }
-
-    fn forget(&mut self, hash: u64, at: u32) {
-        if let Ok(found) = self.index.find_entry(hash, |other| *other == at) {
-            found.remove();
+            forget(&mut self.index, self.hasher.hash_one(&key), at);
         }
     }
 }

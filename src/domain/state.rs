@@ -363,14 +363,14 @@ impl State {
 
     fn change_tokens_of(&mut self, change: TokenChange, commit: CommitNumber) {
         let account = change.token().account;
-        if self.tokens_of.get(&account).is_none() {
-            self.token_changes.push((commit, change));
-        }
-        self.tokens_of.change(&account, commit, |tokens| {
+        let is_here = self.tokens_of.change(&account, commit, |tokens| {
             let mut changed = tokens.to_vec();
             change.apply(&mut changed);
             *tokens = changed.into();
         });
+        if !is_here {
+            self.token_changes.push((commit, change));
+        }
     }
 
     /// Forgets what was used least recently, down to the bounds; `floor` is the commit at which the oldest load under way began.

@@ -1,5 +1,7 @@
 //! Rows in the order of their last use, each under a number of 4 bytes, without an allocation for each.
 
+use hashbrown::HashTable;
+
 use crate::domain::ids::CommitNumber;
 
 /// Rows that share an allocation. Growing by such chunks moves nothing and leaves little unused.
@@ -196,6 +198,13 @@ impl<T> Rows<T> {
         let may_go = self.bytes > self.bytes_max && self.entry(oldest)?.changed <= floor;
         let row = may_go.then(|| self.remove(oldest)).flatten()?;
         Some((oldest, row))
+    }
+}
+
+/// Takes the row at `at` out of an index, in which it stands under `hash`.
+pub fn forget(index: &mut HashTable<u32>, hash: u64, at: u32) {
+    if let Ok(found) = index.find_entry(hash, |other| *other == at) {
+        found.remove();
     }
 }
 

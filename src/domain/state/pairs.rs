@@ -4,7 +4,7 @@ use std::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use crate::domain::cache::rows::Rows;
+use crate::domain::cache::rows::{Rows, forget};
 use crate::domain::conversation::{Conversation, Head, Pair, Topic};
 use crate::domain::ids::{AccountId, CommitNumber, ConversationId, Position};
 use crate::domain::member::Member;
@@ -105,9 +105,10 @@ impl Pairs {
             self.change(at, commit, |row| row.set_conversation(conversation));
             return;
         }
-        if let Some(at) = self.of_pair((pair, topic)) {
-            self.rows.remove(at);
-            forget(&mut self.by_pair, self.hasher.hash_one((pair, topic)), at);
+        if let Some(at) = self.of_pair((pair, topic))
+            && let Some(row) = self.rows.remove(at)
+        {
+            self.forget(at, &row);
         }
         let (id, begun_at) = (conversation.id, conversation.created_at);
         let member = |account| Member::new(id, account, pair.slot(account), Position(0), begun_at);
@@ -153,16 +154,15 @@ impl Pairs {
     /// Forgets the rows used least recently until the bound is kept, but none changed after `floor`.
     pub fn shrink(&mut self, floor: CommitNumber) {
         while let Some((at, row)) = self.rows.pop(floor) {
-            forget(&mut self.by_pair, self.hasher.hash_one(row.key()), at);
-            if let Some(id) = row.id() {
-                forget(&mut self.by_id, self.hasher.hash_one(id), at);
-            }
+            self.forget(at, &row);
         }
     }
-}
 
-fn forget(index: &mut HashTable<u32>, hash: u64, at: u32) {
-    if let Ok(found) = index.find_entry(hash, |other| *other == at) {
-        found.remove();
+    /// Takes a row that was at `at` out of the indexes.
+    fn forget(&mut self, at: u32, row: &PairRow) {
+        forget(&mut self.by_pair, self.hasher.hash_one(row.key()), at);
+        if let Some(id) = row.id() {
+            forget(&mut self.by_id, self.hasher.hash_one(id), at);
+        }
     }
 }

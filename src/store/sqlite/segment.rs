@@ -544,7 +544,11 @@ impl Data {
     /// The row of a version, as in the journal but without whose it is.
     pub(super) fn row(&self, version: u32) -> &[u8] {
         let version = self.versions.get(version as usize);
-        let row = version.and_then(|version| self.rows.get(version.range()));
+        version.map_or(&[], |version| self.row_of(version))
+    }
+
+    fn row_of(&self, version: &Version) -> &[u8] {
+        let row = self.rows.get(version.row as usize..version.end as usize);
         row.unwrap_or_default()
     }
 
@@ -578,12 +582,6 @@ impl Data {
             found ^= previous(previous(index));
         }
         black_box(found);
-    }
-}
-
-impl Version {
-    fn range(&self) -> Range<usize> {
-        self.row as usize..self.end as usize
     }
 }
 

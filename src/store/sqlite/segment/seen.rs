@@ -12,7 +12,7 @@ use crate::store::sqlite::journal::take_row;
 use crate::store::sqlite::keys::{prefix, same_id};
 use crate::store::sqlite::varint::Bytes;
 
-use super::{Data, NONE, chain, hash};
+use super::{Changed, Data, NONE, chain, hash};
 
 impl Data {
     /// What a snapshot of `commit` may see is tagged so or lower; `None` if it may see nothing.
@@ -22,17 +22,14 @@ impl Data {
     }
 
     /// The newest version of a member's row that is tagged `tag` or lower.
-    fn version(&self, account: u64, conversation: u64, tag: u32) -> Result<Option<Member>> {
-        let member = self.member_index(account, conversation);
-        let member = self.members.get(member as usize);
-        let newest = member.map_or(NONE, |member| member.newest);
-        let mut versions = chain(&self.versions, newest, |version| version.previous);
+    fn version(&self, member: &Changed, tag: u32) -> Result<Option<Member>> {
+        let mut versions = chain(&self.versions, member.newest, |version| version.previous);
         let Some(seen) = versions.find(|version| version.commit <= tag) else {
             return Ok(None);
         };
-        let row = self.rows.get(seen.range()).unwrap_or_default();
-        let key = (AccountId(account), ConversationId(conversation));
-        take_row(&mut Bytes(row), key.0, key.1).map(Some)
+        let account = AccountId(member.account);
+        let conversation = ConversationId(member.conversation);
+        take_row(&mut Bytes(self.row_of(seen)), account, conversation).map(Some)
     }
 
     /// The newest message of a conversation that is tagged `tag` or lower.
@@ -100,7 +97,9 @@ impl Data {
         account: AccountId,
         tag: u32,
     ) -> Result<Option<Member>> {
-        self.version(account.0, conversation.0, tag)
+        let index = self.member_index(account.0, conversation.0);
+        let member = self.members.get(index as usize);
+        member.map_or(Ok(None), |member| self.version(member, tag))
     }
 
     /// Adds the rows of a conversation's members that changed up to `tag`, but of those that are there.
@@ -114,7 +113,7 @@ impl Data {
         for member in chain(&self.members, first, |member| member.next_member) {
             let account = AccountId(member.account);
             if !members.contains_key(&account)
-                && let Some(member) = self.version(member.account, member.conversation, tag)?
+                && let Some(member) = self.version(member, tag)?
             {
                 members.insert(account, member);
             }
@@ -133,7 +132,7 @@ impl Data {
         for member in chain(&self.members, first, |member| member.next_membership) {
             let conversation = ConversationId(member.conversation);
             if !memberships.contains_key(&conversation)
-                && let Some(member) = self.version(member.account, member.conversation, tag)?
+                && let Some(member) = self.version(member, tag)?
             {
                 memberships.insert(conversation, member);
             }
