@@ -93,7 +93,7 @@ fn auth(body: &Body<'_>) -> Result<Asked, Bad> {
 
 /// The token in `{"token":"T"}`, `{'token':'T'}`, `{'T'}` or `T`; curly quotes count as straight ones.
 pub(super) fn token(content: &str) -> String {
-    let straight = straight(content);
+    let straight: String = content.chars().map(straight).collect();
     let content = straight.trim();
     let Some(inner) = content
         .strip_prefix('{')
@@ -116,21 +116,29 @@ fn unquoted(text: &str) -> &str {
     text.trim().trim_matches(['\'', '"'])
 }
 
-fn straight(text: &str) -> String {
-    let straight = |letter| match letter {
+fn straight(letter: char) -> char {
+    match letter {
         '‘' | '’' => '\'',
         '“' | '”' => '"',
         other => other,
-    };
-    text.chars().map(straight).collect()
+    }
 }
+
+/// What the message is named by that an acknowledgement means.
+const SOURCE: &str = "srcId";
+/// What may stand between that and the number.
+const BETWEEN: [char; 7] = ['"', '\'', ' ', ':', '\t', '\n', '\r'];
 
 /// The number in `{"srcId":N}` or `{'srcId': 'N'}`. One that passed through a client's double may have an exponent; then it is what
 /// JavaScript writes for that double.
 fn source(body: &Body<'_>) -> Result<u64, Bad> {
-    let content = straight(body.content.text()?.ok_or(Bad)?);
-    let (_, rest) = content.split_once("srcId").ok_or(Bad)?;
-    let rest = rest.trim_start_matches(['"', '\'', ' ', ':', '\t', '\n', '\r']);
+    let content = body.content.text()?.ok_or(Bad)?;
+    let mut parts = content.as_bytes().windows(SOURCE.len());
+    let at = parts
+        .position(|part| part == SOURCE.as_bytes())
+        .ok_or(Bad)?;
+    let rest = content.get(at + SOURCE.len()..).ok_or(Bad)?;
+    let rest = rest.trim_start_matches(|letter| BETWEEN.contains(&straight(letter)));
     let is_part = |letter: char| letter.is_ascii_digit() || matches!(letter, '.' | 'e' | 'E' | '+');
     let number = rest
         .split(|letter| !is_part(letter))

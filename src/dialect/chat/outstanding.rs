@@ -1,7 +1,6 @@
 //! What a socket's client has not acknowledged yet, as far as the socket knows.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::ops::RangeInclusive;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::dialect::chat::encode::{Place, shown_id};
@@ -19,12 +18,13 @@ pub(super) type Spot = (ConversationId, Position);
 /// Messages that were pushed, when they are to be pushed again, and what is known of the others that wait.
 #[derive(Debug, Default)]
 pub(super) struct Outstanding {
-    pushed: BTreeMap<Key, Pushed>,
-    /// When those are due that are pushed again, the next one first. What is not outstanding any more may still stand here.
+    /// The oldest message first. Clients acknowledge in about that order, so that what is looked for stands in front.
+    pushed: VecDeque<Pushed>,
+    /// Those that are pushed again, the next one first. What is not outstanding any more may still stand here.
     due: VecDeque<Due>,
     /// How many are pushed again.
     repeating: usize,
-    /// Numbers what is put into `due` anew.
+    /// Numbers what is put into `due` anew, from 1.
     serial: u64,
     /// Whether some of them were pushed when the socket was opened, so that they may come once more as new.
     has_repeated: bool,
@@ -32,34 +32,26 @@ pub(super) struct Outstanding {
     waiting: Vec<Known>,
 }
 
-/// The id under which a message is shown, which clients choose and choose again, and its own: of several the oldest stands first.
-type Key = (u64, MessageId);
-
 #[derive(Debug)]
 struct Pushed {
-    spot: Spot,
-    /// `None` if it was pushed while there was no room for more of these: then it is only known.
-    again: Option<Again>,
+    message: MessageId,
+    known: Known,
+    /// That of its place in `due`; 0 if it was pushed while there was no room for more of these: then it is only known.
+    serial: u64,
 }
 
 /// A message that is pushed again.
 #[derive(Debug)]
-struct Again {
+struct Due {
     message: Arc<Message>,
     place: Place,
-    repeats: u8,
-    serial: u64,
-}
-
-#[derive(Debug)]
-struct Due {
-    key: Key,
     serial: u64,
     /// By the monotonic clock in milliseconds; 0 until the clock is looked at.
     at_ms: u64,
+    repeats: u8,
 }
 
-/// A message by the id under which it is shown.
+/// A message by the id under which it is shown, which clients choose and choose again.
 #[derive(Clone, Copy, Debug)]
 struct Known {
     shown: u64,
@@ -75,19 +67,8 @@ impl Known {
     }
 }
 
-/// How far numbers of 64 bits may be from each other that are the same as doubles.
-const ROUNDED_MAX: u64 = 2_048;
 /// So many that are not outstanding may stand among those that are due, besides as many as there are.
 const DUE_SLACK: usize = 16;
-
-/// All keys with these ids.
-fn under(ids: RangeInclusive<u64>) -> RangeInclusive<Key> {
-    (*ids.start(), MessageId(0))..=(*ids.end(), MessageId(u64::MAX))
-}
-
-fn key_of(message: &Message) -> Key {
-    (shown_id(message), message.id)
-}
 
 impl Outstanding {
     /// Whether nothing is known to be outstanding.
@@ -95,14 +76,24 @@ impl Outstanding {
         self.pushed.is_empty() && self.waiting.is_empty()
     }
 
+    /// Where `message` stands in `pushed`, or would.
+    fn place_of(&self, message: MessageId) -> Result<usize, usize> {
+        match self.pushed.back() {
+            Some(newest) if newest.message >= message => self
+                .pushed
+                .binary_search_by_key(&message, |pushed| pushed.message),
+            _ => Err(self.pushed.len()),
+        }
+    }
+
     /// Whether `message` was pushed to this socket when it was opened.
     pub fn has_repeated(&self, message: &Message) -> bool {
-        self.has_repeated && self.pushed.contains_key(&key_of(message))
+        self.has_repeated && self.place_of(message.id).is_ok()
     }
 
     /// A message that was pushed to another socket is pushed to this one, which was opened since; `false` when it was already.
     pub fn repeat_here(&mut self, message: &Arc<Message>, place: Place) -> bool {
-        if self.pushed.contains_key(&key_of(message)) {
+        if self.place_of(message.id).is_ok() {
             return false;
         }
         self.has_repeated = true;
@@ -114,27 +105,31 @@ impl Outstanding {
     pub fn push(&mut self, message: &Arc<Message>, place: Place) {
         let is_repeated = self.repeating < CHAT_OUTSTANDING_MAX;
         let further = self.pushed.len() - self.repeating;
-        let key = key_of(message);
-        if (!is_repeated && further >= CHAT_PUSHED_FURTHER_MAX) || self.pushed.contains_key(&key) {
+        if !is_repeated && further >= CHAT_PUSHED_FURTHER_MAX {
             return;
         }
-        let again = is_repeated.then(|| {
+        let Err(index) = self.place_of(message.id) else {
+            return;
+        };
+        let mut serial = 0;
+        if is_repeated {
             self.repeating += 1;
             self.serial += 1;
+            serial = self.serial;
             self.due.push_back(Due {
-                key,
-                serial: self.serial,
-                at_ms: 0,
-            });
-            Again {
                 message: Arc::clone(message),
                 place,
+                serial,
+                at_ms: 0,
                 repeats: 0,
-                serial: self.serial,
-            }
-        });
-        let spot = (message.conversation, message.position);
-        self.pushed.insert(key, Pushed { spot, again });
+            });
+        }
+        let pushed = Pushed {
+            message: message.id,
+            known: Known::of(message),
+            serial,
+        };
+        self.pushed.insert(index, pushed);
     }
 
     /// Takes what the store says of messages that wait.
@@ -142,52 +137,41 @@ impl Outstanding {
         self.waiting = rows.map(|row| Known::of(&row.message)).collect();
     }
 
-    /// The message that is shown under `id`: of several the oldest, those that were pushed first.
-    pub fn find(&self, id: u64) -> Option<Spot> {
-        let mut pushed = self.pushed.range(under(id..=id));
-        let mut waiting = self.waiting.iter().filter(|known| known.shown == id);
-        let oldest = pushed.next().map(|(_, pushed)| pushed.spot);
-        oldest.or_else(|| waiting.next().map(|known| known.spot))
+    /// What is known, each oldest first, those that were pushed before the others.
+    fn known(&self) -> impl Iterator<Item = &Known> {
+        let pushed = self.pushed.iter().map(|pushed| &pushed.known);
+        pushed.chain(&self.waiting)
     }
 
-    /// Those pushed whose id is the same number as `id` as a double, and the keys of these.
-    fn rounded(&self, id: u64) -> impl Iterator<Item = (Key, Spot)> {
-        let near = id.saturating_sub(ROUNDED_MAX)..=id.saturating_add(ROUNDED_MAX);
-        let near = self.pushed.range(under(near));
-        let same = near.filter(move |((shown, _), _)| *shown as f64 == id as f64);
-        same.map(|(key, pushed)| (*key, pushed.spot))
+    /// The message that is shown under `id`: of several the oldest, those that were pushed first.
+    pub fn find(&self, id: u64) -> Option<Spot> {
+        let found = self.known().find(|known| known.shown == id)?;
+        Some(found.spot)
     }
 
     /// The only message whose id is the same number as `id` as a double.
     pub fn find_rounded(&self, id: u64) -> Option<Spot> {
-        let waiting = self.waiting.iter();
-        let waiting = waiting.filter(|known| known.shown as f64 == id as f64);
-        let pushed = self.rounded(id).map(|(_, spot)| spot);
-        let mut same = pushed.chain(waiting.map(|known| known.spot));
-        let only = same.next()?;
-        same.all(|spot| spot == only).then_some(only)
+        let mut same = self.known().filter(|known| known.shown as f64 == id as f64);
+        let only = same.next()?.spot;
+        same.all(|known| known.spot == only).then_some(only)
     }
 
-    /// The client has acknowledged the message at `acknowledged`, which it means by `id`.
-    pub fn acknowledge(&mut self, id: u64, acknowledged: Spot) {
-        let is_it = |(_, spot): &(Key, Spot)| *spot == acknowledged;
-        let found = self.rounded(id).find(is_it);
-        match found {
-            Some((key, _)) => {
-                let pushed = self.pushed.remove(&key);
-                self.repeating -= usize::from(pushed.is_some_and(|pushed| pushed.again.is_some()));
-                self.tidy();
-            }
-            None => self.forget(|spot| spot == acknowledged),
+    /// The client has acknowledged the message at `acknowledged`.
+    pub fn acknowledge(&mut self, acknowledged: Spot) {
+        let mut pushed = self.pushed.iter();
+        let found = pushed.position(|pushed| pushed.known.spot == acknowledged);
+        if let Some(pushed) = found.and_then(|index| self.pushed.remove(index)) {
+            self.repeating -= usize::from(pushed.serial != 0);
+            self.tidy();
         }
         self.waiting.retain(|known| known.spot != acknowledged);
     }
 
     fn forget(&mut self, is_done: impl Fn(Spot) -> bool) {
         let repeating = &mut self.repeating;
-        self.pushed.retain(|_, pushed| {
-            let is_done = is_done(pushed.spot);
-            *repeating -= usize::from(is_done && pushed.again.is_some());
+        self.pushed.retain(|pushed| {
+            let is_done = is_done(pushed.known.spot);
+            *repeating -= usize::from(is_done && pushed.serial != 0);
             !is_done
         });
         self.tidy();
@@ -211,9 +195,9 @@ impl Outstanding {
 
     /// A message was taken back: that is what is pushed from here on.
     pub fn recall(&mut self, message: &Arc<Message>) {
-        let pushed = self.pushed.get_mut(&key_of(message));
-        if let Some(again) = pushed.and_then(|pushed| pushed.again.as_mut()) {
-            again.message = Arc::clone(message);
+        let due = self.due.iter_mut();
+        for due in due.filter(|due| due.message.id == message.id) {
+            due.message = Arc::clone(message);
         }
     }
 
@@ -230,16 +214,14 @@ impl Outstanding {
 
     /// The next message that is due. After the last time it is not remembered any more.
     pub fn repeat(&mut self, now_ms: u64) -> Option<(Arc<Message>, Place)> {
-        let due = self.due.pop_front_if(|next| next.at_ms <= now_ms)?;
-        let pushed = self.pushed.get_mut(&due.key)?;
-        let next = pushed.again.as_mut()?;
-        let again = (Arc::clone(&next.message), next.place);
-        next.repeats += 1;
-        if next.repeats < CHAT_REPEATS_MAX {
-            let at_ms = now_ms + CHAT_REPEAT_MS;
-            self.due.push_back(Due { at_ms, ..due });
-        } else {
-            self.pushed.remove(&due.key);
+        let mut due = self.due.pop_front_if(|next| next.at_ms <= now_ms)?;
+        let again = (Arc::clone(&due.message), due.place);
+        due.repeats += 1;
+        if due.repeats < CHAT_REPEATS_MAX {
+            due.at_ms = now_ms + CHAT_REPEAT_MS;
+            self.due.push_back(due);
+        } else if let Ok(index) = self.place_of(due.message.id) {
+            self.pushed.remove(index);
             self.repeating -= 1;
         }
         self.tidy();
@@ -249,11 +231,16 @@ impl Outstanding {
 
 impl Due {
     /// Whether it is that of a message which is to be pushed again.
-    fn counts(&self, pushed: &BTreeMap<Key, Pushed>) -> bool {
-        let again = pushed
-            .get(&self.key)
-            .and_then(|pushed| pushed.again.as_ref());
-        again.is_some_and(|again| again.serial == self.serial)
+    fn counts(&self, pushed: &VecDeque<Pushed>) -> bool {
+        let message = self.message.id;
+        let found = match pushed.front() {
+            Some(oldest) if oldest.message < message => {
+                let index = pushed.binary_search_by_key(&message, |pushed| pushed.message);
+                index.ok().and_then(|index| pushed.get(index))
+            }
+            oldest => oldest.filter(|oldest| oldest.message == message),
+        };
+        found.is_some_and(|pushed| pushed.serial == self.serial)
     }
 }
 

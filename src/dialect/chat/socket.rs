@@ -337,7 +337,7 @@ impl Chat {
                 }
                 recent.push(id);
             }
-            outstanding.acknowledge(id, spot);
+            outstanding.acknowledge(spot);
         }
         self.tidy();
         self.acknowledging.get_or_insert_default().add(spot);

@@ -97,7 +97,7 @@ proptest! {
                     let is_one_of_many = !exact && meant.next().is_some();
                     prop_assert_eq!(found, oldest.filter(|_| !is_one_of_many));
                     if let Some(spot) = found {
-                        outstanding.acknowledge(shown, spot);
+                        outstanding.acknowledge(spot);
                         list.retain(|entry| entry.spot() != spot);
                     }
                 }
