@@ -23,29 +23,32 @@ use crate::limits::{
 };
 use crate::proto::ws::close;
 
-/// A client's socket.
+/// A client's socket. Idle it is six words.
 pub struct Chat {
-    /// Who was let in; `None` before.
-    account: Option<Arc<Account>>,
-    /// The token that was shown, if this server issued it.
-    token: Option<KeptToken>,
-    /// When it was opened, by the monotonic clock in milliseconds; 0 until the clock is looked at.
-    opened_ms: u64,
-    /// Exists only while something is outstanding.
-    outstanding: Option<Box<Outstanding>>,
-    /// Exists only while something is to be recorded.
-    acknowledging: Option<Box<Acknowledging>>,
-    /// Where this client's part has changed while it is asked what waits: the answer does not know of it.
-    changed: Option<Box<Changed>>,
-    /// Ids that could stand for others and were acknowledged of late as they are, the oldest first, at most [`CHAT_RECENT_ACKS_MAX`].
-    recent: Option<Box<Recent>>,
+    stage: Stage,
+    /// Exists only while there is something in it.
+    live: Option<Box<Live>>,
 }
 
-#[derive(Default)]
-struct Changed(Vec<Member>);
+const _: () = assert!(size_of::<Chat>() <= 48);
 
+enum Stage {
+    /// Nobody is let in. When it was opened, by the monotonic clock in milliseconds; 0 until the clock is looked at.
+    Opened(u64),
+    /// Who was let in, and the token that was shown, if this server issued it.
+    LetIn(Arc<Account>, Option<KeptToken>),
+}
+
+/// What goes on with a client.
 #[derive(Default)]
-struct Recent(Vec<u64>);
+struct Live {
+    outstanding: Outstanding,
+    acknowledging: Acknowledging,
+    /// Where this client's part has changed while it is asked what waits: the answer does not know of it.
+    changed: Option<Vec<Member>>,
+    /// Ids that could stand for others and were acknowledged of late as they are, the oldest first, at most [`CHAT_RECENT_ACKS_MAX`].
+    recent: Vec<u64>,
+}
 
 /// A frame, understood.
 pub struct Incoming(Asked);
@@ -76,13 +79,8 @@ impl Endpoint for Chat {
 
     fn open(_query: Option<&str>, _context: &mut SocketContext<'_>) -> (Chat, Step) {
         let chat = Chat {
-            account: None,
-            token: None,
-            opened_ms: 0,
-            outstanding: None,
-            acknowledging: None,
-            changed: None,
-            recent: None,
+            stage: Stage::Opened(0),
+            live: None,
         };
         (chat, SocketStep::Done)
     }
@@ -133,7 +131,7 @@ impl Endpoint for Chat {
                 self.let_in_as(auth, account, context)
             }
             (Next::Known, Outcome::Answer(Answer::Resolved(found))) => match found {
-                Some(Resolved::Account(account, _)) => self.attach(account),
+                Some(Resolved::Account(account, _)) => self.attach(account, None),
                 _ => self.turn_away(Refused::NotLoggedIn, context),
             },
             (Next::Attached, Outcome::Attached) => match self.account() {
@@ -143,7 +141,7 @@ impl Endpoint for Chat {
                         pushed: context.presence.pushed(account),
                         rows_max: CHAT_OUTSTANDING_MAX,
                     };
-                    self.changed = Some(Box::default());
+                    self.live().changed = Some(Vec::new());
                     wait(Ask::Query(Query::Chat(query)), Next::Waiting)
                 }
                 None => SocketStep::Done,
@@ -174,14 +172,17 @@ impl Endpoint for Chat {
                 }
             }
             (Next::Acknowledged, _) => {
-                if let Some(acknowledging) = &mut self.acknowledging {
-                    acknowledging.finish();
+                if let Some(live) = &mut self.live {
+                    live.acknowledging.finish();
                 }
                 self.record()
             }
             // What was not found is offered again; what could not be counted is still there to be fetched.
             (Next::Waiting, _) => {
-                self.changed = None;
+                if let Some(live) = &mut self.live {
+                    live.changed = None;
+                }
+                self.tidy();
                 SocketStep::Done
             }
             (Next::Find(_), _) => SocketStep::Done,
@@ -202,42 +203,50 @@ impl Endpoint for Chat {
     }
 
     fn account(&self) -> Option<AccountId> {
-        self.account.as_ref().map(|account| account.id)
+        match &self.stage {
+            Stage::Opened(_) => None,
+            Stage::LetIn(account, _) => Some(account.id),
+        }
     }
 
     fn token(&self) -> Option<TokenHash> {
-        self.token.map(|token| token.hash)
+        match &self.stage {
+            Stage::Opened(_) => None,
+            Stage::LetIn(_, token) => token.map(|token| token.hash),
+        }
     }
 
     fn is_full(&self) -> bool {
-        let acknowledging = self.acknowledging.as_ref();
-        acknowledging.is_some_and(|acknowledging| acknowledging.is_full())
+        let live = self.live.as_ref();
+        live.is_some_and(|live| live.acknowledging.is_full())
     }
 
     fn deadline_ms(&mut self, now_ms: u64) -> u64 {
-        if self.opened_ms == 0 {
-            self.opened_ms = now_ms;
-        }
-        match (&self.account, &mut self.outstanding) {
-            (None, _) => self.opened_ms + CHAT_AUTH_MS_MAX,
-            (Some(_), Some(outstanding)) => outstanding.due_ms(now_ms),
-            (Some(_), None) => u64::MAX,
+        match (&mut self.stage, &mut self.live) {
+            (Stage::Opened(opened_ms), _) => {
+                if *opened_ms == 0 {
+                    *opened_ms = now_ms;
+                }
+                *opened_ms + CHAT_AUTH_MS_MAX
+            }
+            (Stage::LetIn(..), Some(live)) => live.outstanding.due_ms(now_ms),
+            (Stage::LetIn(..), None) => u64::MAX,
         }
     }
 
     fn handle_timeout(&mut self, now_ms: u64, context: &mut SocketContext<'_>) {
-        if self.account.is_none() {
+        if self.account().is_none() {
             self.turn_away(Refused::NotLoggedIn, context);
             return;
         }
-        let Some(outstanding) = &mut self.outstanding else {
+        let Some(live) = &mut self.live else {
             return;
         };
         let mut bytes = 0;
         let mut out = Vec::new();
         // What is left is still due, and comes when this is written.
         while bytes <= ANSWER_BYTES_MAX
-            && let Some((message, place)) = outstanding.repeat(now_ms)
+            && let Some((message, place)) = live.outstanding.repeat(now_ms)
         {
             out.clear();
             encode::put_push(&mut out, &message, place);
@@ -258,7 +267,7 @@ impl Endpoint for Chat {
                     return false;
                 }
                 let message = &delivery.message;
-                let outstanding = self.outstanding.get_or_insert_default();
+                let outstanding = &mut self.live().outstanding;
                 if outstanding.has_repeated(message) {
                     return false;
                 }
@@ -273,18 +282,18 @@ impl Endpoint for Chat {
                 if member.account == own =>
             {
                 context.presence.settle_pushes(member);
-                if let Some(outstanding) = &mut self.outstanding {
-                    outstanding.update(member);
-                }
-                if let Some(changed) = &mut self.changed {
-                    changed.0.push(member.clone());
+                if let Some(live) = &mut self.live {
+                    live.outstanding.update(member);
+                    if let Some(changed) = &mut live.changed {
+                        changed.push(member.clone());
+                    }
                 }
                 self.tidy();
                 false
             }
             Event::Recalled(recalled) => {
-                if let Some(outstanding) = &mut self.outstanding {
-                    outstanding.recall(&recalled.message);
+                if let Some(live) = &mut self.live {
+                    live.outstanding.recall(&recalled.message);
                 }
                 false
             }
@@ -304,70 +313,69 @@ impl Endpoint for Chat {
 }
 
 impl Chat {
+    fn live(&mut self) -> &mut Live {
+        self.live.get_or_insert_default()
+    }
+
     /// The message that the client means by `id`. What it acknowledges once more means no other.
     fn find(&self, id: u64) -> Option<Spot> {
-        let outstanding = self.outstanding.as_ref()?;
-        outstanding.find(id).or_else(|| {
-            let recent = self.recent.as_ref();
-            let may_stand_for_another =
-                is_rounded(id) && !recent.is_some_and(|recent| recent.0.contains(&id));
-            may_stand_for_another.then(|| outstanding.find_rounded(id))?
+        let live = self.live.as_ref()?;
+        live.outstanding.find(id).or_else(|| {
+            let may_stand_for_another = is_rounded(id) && !live.recent.contains(&id);
+            may_stand_for_another.then(|| live.outstanding.find_rounded(id))?
         })
     }
 
     /// Takes what the store says of messages that wait; it may not know of what is being recorded.
     fn set_waiting(&mut self, rows: &[ChatRow]) {
-        let acknowledging = self.acknowledging.as_ref();
+        let Live {
+            outstanding,
+            acknowledging,
+            ..
+        } = self.live();
         let waiting = rows.iter().filter(|row| {
             let spot = (row.message.conversation, row.message.position);
-            !acknowledging.is_some_and(|acknowledging| acknowledging.contains(spot))
+            !acknowledging.contains(spot)
         });
-        let outstanding = self.outstanding.get_or_insert_default();
         outstanding.set_waiting(waiting);
         self.tidy();
     }
 
     /// The client has the message at `spot`, which it means by `id`.
     fn acknowledge(&mut self, id: u64, spot: Spot) -> Step {
-        if let Some(outstanding) = &mut self.outstanding {
-            if is_rounded(id) && outstanding.find(id) == Some(spot) {
-                let Recent(recent) = &mut **self.recent.get_or_insert_default();
-                if recent.len() >= CHAT_RECENT_ACKS_MAX {
-                    recent.remove(0);
-                }
-                recent.push(id);
+        let live = self.live();
+        if is_rounded(id) && live.outstanding.find(id) == Some(spot) {
+            if live.recent.len() >= CHAT_RECENT_ACKS_MAX {
+                live.recent.remove(0);
             }
-            outstanding.acknowledge(spot);
+            live.recent.push(id);
         }
-        self.tidy();
-        self.acknowledging.get_or_insert_default().add(spot);
+        live.outstanding.acknowledge(spot);
+        live.acknowledging.add(spot);
         self.record()
     }
 
     /// Has recorded what is acknowledged, unless the command before is under way: then it goes with the next.
     fn record(&mut self) -> Step {
-        let (Some(account), Some(acknowledging)) = (self.account(), &mut self.acknowledging) else {
+        let (Some(account), Some(live)) = (self.account(), &mut self.live) else {
             return SocketStep::Done;
         };
-        match acknowledging.submit(account) {
+        match live.acknowledging.submit(account) {
             Some(command) => wait(Ask::Submit(command), Next::Acknowledged),
             None => {
-                if acknowledging.is_empty() {
-                    self.acknowledging = None;
-                }
+                self.tidy();
                 SocketStep::Done
             }
         }
     }
 
     fn tidy(&mut self) {
-        self.outstanding
-            .take_if(|outstanding| outstanding.is_empty());
+        self.live.take_if(|live| live.is_empty());
     }
 
     /// A connection that is used keeps its token from expiring.
     fn use_token(&mut self, context: &mut SocketContext<'_>) {
-        if let Some(token) = &mut self.token {
+        if let Stage::LetIn(_, Some(token)) = &mut self.stage {
             context.desk.keep(token, context.now);
         }
     }
@@ -394,8 +402,7 @@ impl Chat {
         match (auth.user, account) {
             (Some(user), Some(account)) if account.id == user => {
                 let hash = TokenHash::new(Dialect::Chat, &auth.token);
-                self.token = Some(KeptToken::new(hash));
-                self.attach(account)
+                self.attach(account, Some(KeptToken::new(hash)))
             }
             (Some(user), None)
                 if context.settings.app_keys.is_none() && user > AccountId::SERVER =>
@@ -410,9 +417,9 @@ impl Chat {
         }
     }
 
-    fn attach(&mut self, account: Arc<Account>) -> Step {
+    fn attach(&mut self, account: Arc<Account>, token: Option<KeptToken>) -> Step {
         let id = account.id;
-        self.account = Some(account);
+        self.stage = Stage::LetIn(account, token);
         wait(Ask::Attach(id), Next::Attached)
     }
 
@@ -421,7 +428,8 @@ impl Chat {
         let (ChatAnswer::Waiting { pushed, others }, Some(own)) = (answer, self.account()) else {
             return SocketStep::Done;
         };
-        let Changed(changed) = *self.changed.take().unwrap_or_default();
+        let live = self.live();
+        let changed = live.changed.take().unwrap_or_default();
         // What has come since the question was pushed here or elsewhere.
         let since = context.presence.pushed(own);
         let mut count = 0;
@@ -447,13 +455,13 @@ impl Chat {
                 continue;
             }
             let place = Place::of(&row.message, row.recipient);
-            let outstanding = self.outstanding.get_or_insert_default();
-            if outstanding.repeat_here(&row.message, place) {
+            if live.outstanding.repeat_here(&row.message, place) {
                 out.clear();
                 encode::put_push(&mut out, &row.message, place);
                 context.frames.text(&out);
             }
         }
+        self.tidy();
         SocketStep::Done
     }
 
@@ -483,6 +491,13 @@ impl Chat {
         let reason = "not authenticated";
         context.frames.close(close::POLICY_VIOLATION, reason);
         step
+    }
+}
+
+impl Live {
+    fn is_empty(&self) -> bool {
+        let is_idle = self.outstanding.is_empty() && self.acknowledging.is_empty();
+        is_idle && self.changed.is_none() && self.recent.is_empty()
     }
 }
 
