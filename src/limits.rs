@@ -369,3 +369,7 @@ pub const REPEATED_HEAD_BYTES_MAX: usize = 2 * 1024;
 /// Most commands' rows that a reader loads from one snapshot: so many that opening it costs little beside them, so few that the other
 /// readers help. What they were loaded for runs in one batch, which may pass its bounds by so many commands and those behind them.
 pub const LOADS_PER_SNAPSHOT_MAX: usize = 16;
+/// Most events that sockets are told of together.
+pub const PUSHES_TOGETHER_MAX: usize = 16;
+/// Buffers of what an event means on the wire are kept up to this many bytes for the next event.
+pub const PUSH_BUFFER_BYTES_MAX: usize = POOLED_BUFFER_BYTES_MAX / PUSHES_TOGETHER_MAX;

@@ -7,7 +7,7 @@ use crate::dialect::Outcome;
 use crate::dialect::socket::{Endpoint, Frames, SocketContext, SocketStep, Turnstile};
 use crate::domain::event::Event as Happened;
 use crate::domain::ids::AccountId;
-use crate::limits::{POOLED_BUFFER_BYTES_MAX, SOCKET_CALLS_MAX};
+use crate::limits::{PUSH_BUFFER_BYTES_MAX, SOCKET_CALLS_MAX};
 use crate::proto::ws::assembler::{Decoder, Event, Limits};
 use crate::proto::ws::deflate::Compressor;
 use crate::proto::ws::extension::Deflate;
@@ -54,7 +54,7 @@ impl EncodedPush {
         self.is_sent = None;
         for buffer in [&mut self.payload, &mut self.frame] {
             buffer.clear();
-            buffer.shrink_to(POOLED_BUFFER_BYTES_MAX);
+            buffer.shrink_to(PUSH_BUFFER_BYTES_MAX);
         }
     }
 

@@ -1,7 +1,5 @@
 //! Which accounts have sockets in a shard, and which groups they are members of: who is given an event.
 
-use std::sync::Arc;
-
 use hashbrown::{HashMap, HashSet};
 use smallvec::{SmallVec, smallvec};
 
@@ -177,14 +175,15 @@ impl<S: Copy + PartialEq, W> Roster<S, W> {
             (Audience::One(account), _) => smallvec![account],
             (Audience::Two(one, other), _) => smallvec![one, other],
             (Audience::Everyone, Event::TokenEnded(token)) => smallvec![token.account],
-            (Audience::Everyone, event) => {
+            (Audience::Everyone, event @ (Event::Joined { .. } | Event::Left { .. })) => {
                 let mut members = self.members_of(event);
-                self.apply_membership(&told.event);
+                self.apply_membership(event);
                 members.extend(self.members_of(event));
                 members.sort_unstable();
                 members.dedup();
                 members
             }
+            (Audience::Everyone, event) => self.members_of(event),
         }
     }
 
@@ -202,8 +201,8 @@ impl<S: Copy + PartialEq, W> Roster<S, W> {
         members.map_or_else(SmallVec::new, |members| members.iter().copied().collect())
     }
 
-    fn apply_membership(&mut self, event: &Arc<Event>) {
-        match &**event {
+    fn apply_membership(&mut self, event: &Event) {
+        match event {
             Event::Joined { member, .. } => self.join(member.account, member.conversation),
             Event::Left { member, .. } => self.leave(member.account, member.conversation),
             _ => {}

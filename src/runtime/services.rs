@@ -2,10 +2,12 @@
 
 use std::sync::atomic::Ordering;
 
+use smallvec::SmallVec;
+
 use crate::admin::health::{self, Readiness};
 use crate::admin::metrics;
 use crate::admin::process::Process;
-use crate::conn::{Delivered, Page, PageRequest, Wanted};
+use crate::conn::{Delivered, EncodedPushes, Page, PageRequest, Wanted};
 use crate::dialect::{Ask, Outcome, Upload};
 use crate::domain::backend::BackendQuery;
 use crate::domain::chat::ChatQuery;
@@ -16,8 +18,8 @@ use crate::domain::query::{Answer, Answered, Query};
 use crate::domain::roster::Attach;
 use crate::domain::view::View;
 use crate::limits::{
-    INBOX_ENTRIES_MAX, QUEUE_COMMANDS_MIN, SHARD_COMMAND_BYTES_MAX, SHARD_COMMANDS_MAX,
-    UPLOADS_WAITING_BYTES_MAX,
+    INBOX_ENTRIES_MAX, PUSHES_TOGETHER_MAX, QUEUE_COMMANDS_MIN, SHARD_COMMAND_BYTES_MAX,
+    SHARD_COMMANDS_MAX, UPLOADS_WAITING_BYTES_MAX,
 };
 use crate::proto::http::head::Method;
 use crate::runtime::inbox::{CallKey, CommandSlot, Entry, Purpose, Question};
@@ -148,29 +150,43 @@ impl<T: Transport> Shard<T> {
         }
         // The sockets speak first; what has happened since the load comes after.
         self.deliver();
-        for told in since {
-            self.push(&told, &sockets);
-        }
+        self.push(&since, &sockets);
     }
 
+    /// Sockets are told of events in a row together, if all of them are told of the same.
     fn handle_commit(&mut self, number: CommitNumber, told: &[Told]) {
-        for told in told {
-            self.desk.apply(number, told);
-            let sockets = self.roster.apply(number, told);
-            if !sockets.is_empty() {
-                self.push(told, &sockets);
+        let (mut begun, mut sockets) = (0, SmallVec::new());
+        for (at, one) in told.iter().enumerate() {
+            self.desk.apply(number, one);
+            let concerned = self.roster.apply(number, one);
+            if concerned != sockets {
+                self.push(&told[begun..at], &sockets);
+                (begun, sockets) = (at, concerned);
             }
         }
+        self.push(&told[begun..], &sockets);
     }
 
-    /// Tells sockets of an event, which is encoded once for each dialect.
-    fn push(&mut self, told: &Told, sockets: &[Key]) {
+    /// Tells sockets of events. Each is encoded once for each dialect, and several are told to one socket after the other: what a socket
+    /// needs for them is fetched into the processor's cache once.
+    fn push(&mut self, told: &[Told], sockets: &[Key]) {
+        if sockets.is_empty() {
+            return;
+        }
         let mut pushes = std::mem::take(&mut self.pushes);
-        pushes.clear();
-        for key in sockets {
-            self.with_conn(*key, |conn, turn| {
-                conn.handle_event(&told.event, &mut pushes, turn)
-            });
+        for together in told.chunks(PUSHES_TOGETHER_MAX) {
+            if pushes.len() < together.len() {
+                pushes.resize_with(together.len(), EncodedPushes::default);
+            }
+            let stale = pushes.iter_mut().take(together.len());
+            stale.for_each(EncodedPushes::clear);
+            for key in sockets {
+                self.with_conn(*key, |conn, turn| {
+                    for (told, pushes) in together.iter().zip(&mut pushes) {
+                        conn.handle_event(&told.event, pushes, turn);
+                    }
+                });
+            }
         }
         self.pushes = pushes;
     }

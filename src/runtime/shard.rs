@@ -118,7 +118,8 @@ pub struct Shard<T> {
     pub(super) scratch: Vec<u8>,
     pub(super) buffers: BufferPool,
     pub(super) compressors: Compressors,
-    pub(super) pushes: EncodedPushes,
+    /// Of the events that sockets are being told of together.
+    pub(super) pushes: Vec<EncodedPushes>,
     pub(super) now: TimeMs,
     pub(super) now_us: u64,
     pub(super) now_ms: u64,
@@ -173,7 +174,7 @@ impl<T: Transport> Shard<T> {
             scratch: Vec::new(),
             buffers: BufferPool::default(),
             compressors: Compressors::default(),
-            pushes: EncodedPushes::default(),
+            pushes: Vec::new(),
             now_us,
             now_ms,
             date: imf_fixdate(0),
