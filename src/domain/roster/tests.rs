@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use super::*;
 use crate::domain::account::{Account, Profile};
 use crate::domain::conversation::{Conversation, ConversationKind, Group, Head};
