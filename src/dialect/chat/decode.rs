@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::dialect::chat::body::{Bad, Body};
 use crate::dialect::chat::encode::{CUSTOM, Refused};
+use crate::dialect::chat::plain;
 use crate::dialect::{Settings, kinds};
 use crate::domain::command::{Peer, Send, Who};
 use crate::domain::ids::{AccountId, ConversationId};
@@ -68,6 +69,13 @@ const ID_MAX: u64 = i64::MAX as u64;
 
 /// Understands a frame.
 pub(super) fn decode(payload: &[u8]) -> Asked {
+    match plain::acknowledgement(payload) {
+        Some(content) => acknowledge(&content),
+        None => decode_any(payload),
+    }
+}
+
+fn decode_any(payload: &[u8]) -> Asked {
     let Ok(body) = Body::read(payload) else {
         return Asked::Refused(Refused::BadRequest, None);
     };
@@ -75,12 +83,18 @@ pub(super) fn decode(payload: &[u8]) -> Asked {
     let asked = match body.msg_type.text() {
         Ok(Some("Auth")) => auth(&body),
         Ok(Some("Heartbeat")) => Ok(Asked::Nothing),
-        Ok(Some("Ack")) => Ok(source(&body).map_or(Asked::Nothing, Asked::Acknowledge)),
+        Ok(Some("Ack")) => Ok(acknowledge(
+            body.content.text().ok().flatten().unwrap_or_default(),
+        )),
         Ok(Some(kinds::EVENT)) => event(&body, None).map(|say| Asked::Say(Box::new(say))),
         Ok(Some(name)) => say(&body, name).map(|say| Asked::Say(Box::new(say))),
         Ok(None) | Err(Bad) => Err(Bad),
     };
     asked.unwrap_or(Asked::Refused(Refused::BadRequest, id))
+}
+
+fn acknowledge(content: &str) -> Asked {
+    source(content).map_or(Asked::Nothing, Asked::Acknowledge)
 }
 
 fn auth(body: &Body<'_>) -> Result<Asked, Bad> {
@@ -131,8 +145,7 @@ const BETWEEN: [char; 7] = ['"', '\'', ' ', ':', '\t', '\n', '\r'];
 
 /// The number in `{"srcId":N}` or `{'srcId': 'N'}`. One that passed through a client's double may have an exponent; then it is what
 /// JavaScript writes for that double.
-fn source(body: &Body<'_>) -> Result<u64, Bad> {
-    let content = body.content.text()?.ok_or(Bad)?;
+fn source(content: &str) -> Result<u64, Bad> {
     let mut parts = content.as_bytes().windows(SOURCE.len());
     let at = parts
         .position(|part| part == SOURCE.as_bytes())
@@ -209,3 +222,6 @@ fn send(body: &Body<'_>, kind: MessageKind) -> Result<Say, Bad> {
         },
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 //! over HTTP below `/im/user/`, `/im/message/`, `/im/event/` and `/im/team/`.
 //!
 //! [`socket`] is the connection, [`outstanding`] what it has pushed and not heard of since and [`acknowledging`] what it has heard of and is
-//! not recorded yet; [`decode`] understands a frame and [`encode`]
+//! not recorded yet; [`decode`] understands a frame, [`plain`] the most frequent one in short, and [`encode`]
 //! writes frames and rows. [`routes`] is the table of the calls, [`calls`] what each does and [`tasks`] what it asks for; [`body`] reads JSON
 //! for both.
 
@@ -12,6 +12,7 @@ mod calls;
 mod decode;
 mod encode;
 mod outstanding;
+mod plain;
 pub mod routes;
 mod socket;
 mod tasks;
