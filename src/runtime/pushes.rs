@@ -1,6 +1,7 @@
 //! What was pushed to accounts' sockets and may not be acknowledged yet, over all shards and past the end of a socket.
 
 use hashlink::LinkedHashMap;
+use hashlink::linked_hash_map::Entry;
 use parking_lot::Mutex;
 
 use crate::domain::ids::{AccountId, ConversationId, Position};
@@ -55,9 +56,17 @@ impl Pushes {
 
     /// The message at `position` was pushed to `account`.
     pub fn insert(&self, account: AccountId, conversation: ConversationId, position: Position) {
-        let mut stripe = self.stripe(account).lock();
-        stripe.change(account, |pushed| pushed.insert(conversation, position));
-        stripe.accounts.to_back(&account);
+        let stripe = &mut *self.stripe(account).lock();
+        let pushed = match stripe.accounts.entry(account) {
+            Entry::Occupied(mut known) => {
+                known.to_back();
+                known.into_mut()
+            }
+            Entry::Vacant(unknown) => unknown.insert(Pushed::default()),
+        };
+        stripe.ranges -= pushed.ranges();
+        pushed.insert(conversation, position);
+        stripe.ranges += pushed.ranges();
         while stripe.ranges > PUSHED_RANGES_PER_STRIPE_MAX
             && let Some((_, oldest)) = stripe.accounts.pop_front()
         {
@@ -67,21 +76,16 @@ impl Pushes {
 
     /// An account has acknowledged, read or left: that is forgotten.
     pub fn settle(&self, member: &Member) {
-        let mut stripe = self.stripe(member.account).lock();
-        if stripe.accounts.contains_key(&member.account) {
-            stripe.change(member.account, |pushed| pushed.settle(member));
-        }
-    }
-}
-
-impl Stripe {
-    fn change(&mut self, account: AccountId, change: impl FnOnce(&mut Pushed)) {
-        let pushed = self.accounts.entry(account).or_insert_with(Pushed::default);
-        self.ranges -= pushed.ranges();
-        change(pushed);
-        self.ranges += pushed.ranges();
+        let stripe = &mut *self.stripe(member.account).lock();
+        let Entry::Occupied(mut known) = stripe.accounts.entry(member.account) else {
+            return;
+        };
+        let pushed = known.get_mut();
+        stripe.ranges -= pushed.ranges();
+        pushed.settle(member);
+        stripe.ranges += pushed.ranges();
         if pushed.is_empty() {
-            self.accounts.remove(&account);
+            known.remove();
         }
     }
 }

@@ -43,6 +43,7 @@ struct Pushed {
 /// A message that is pushed again.
 #[derive(Debug)]
 struct Due {
+    id: MessageId,
     message: Arc<Message>,
     place: Place,
     serial: u64,
@@ -117,6 +118,7 @@ impl Outstanding {
             self.serial += 1;
             serial = self.serial;
             self.due.push_back(Due {
+                id: message.id,
                 message: Arc::clone(message),
                 place,
                 serial,
@@ -196,7 +198,7 @@ impl Outstanding {
     /// A message was taken back: that is what is pushed from here on.
     pub fn recall(&mut self, message: &Arc<Message>) {
         let due = self.due.iter_mut();
-        for due in due.filter(|due| due.message.id == message.id) {
+        for due in due.filter(|due| due.id == message.id) {
             due.message = Arc::clone(message);
         }
     }
@@ -220,7 +222,7 @@ impl Outstanding {
         if due.repeats < CHAT_REPEATS_MAX {
             due.at_ms = now_ms + CHAT_REPEAT_MS;
             self.due.push_back(due);
-        } else if let Ok(index) = self.place_of(due.message.id) {
+        } else if let Ok(index) = self.place_of(due.id) {
             self.pushed.remove(index);
             self.repeating -= 1;
         }
@@ -232,7 +234,7 @@ impl Outstanding {
 impl Due {
     /// Whether it is that of a message which is to be pushed again.
     fn counts(&self, pushed: &VecDeque<Pushed>) -> bool {
-        let message = self.message.id;
+        let message = self.id;
         let found = match pushed.front() {
             Some(oldest) if oldest.message < message => {
                 let index = pushed.binary_search_by_key(&message, |pushed| pushed.message);

@@ -12,7 +12,7 @@ const DIGITS_MAX: usize = 18;
 /// The content of an `Ack` whose fields are few, none twice, and plain strings and numbers. `None` says only that it is none of these.
 pub(super) fn acknowledgement(frame: &[u8]) -> Option<Cow<'_, str>> {
     let mut rest = Rest(frame);
-    let mut names: SmallVec<[&str; FIELDS_MAX]> = SmallVec::new();
+    let mut names: SmallVec<[&[u8]; FIELDS_MAX]> = SmallVec::new();
     let (mut is_ack, mut content) = (false, None);
     rest.take(b'{')?;
     loop {
@@ -20,11 +20,11 @@ pub(super) fn acknowledgement(frame: &[u8]) -> Option<Cow<'_, str>> {
         rest.take(b':')?;
         let value = rest.value()?;
         match name {
-            "content" => content = Some(value),
-            "msgType" if value == "Ack" => is_ack = true,
+            b"content" => content = Some(value),
+            b"msgType" if value == b"Ack" => is_ack = true,
             // Another kind of frame, or a list.
-            "msgType" | "members" => return None,
-            _ if name.contains('\\') || value.contains('\\') => return None,
+            b"msgType" | b"members" => return None,
+            _ if name.contains(&b'\\') || value.contains(&b'\\') => return None,
             _ => {}
         }
         if names.len() == FIELDS_MAX || names.contains(&name) {
@@ -38,6 +38,7 @@ pub(super) fn acknowledgement(frame: &[u8]) -> Option<Cow<'_, str>> {
     rest.take(b'}')?;
     rest.skip_space();
     let content = content.filter(|_| is_ack && rest.0.is_empty())?;
+    let content = std::str::from_utf8(content).ok()?;
     // Of what can stand behind a backslash only the quotes of JSON inside JSON.
     match content.contains('\\') {
         false => Some(Cow::Borrowed(content)),
@@ -66,7 +67,7 @@ impl<'a> Rest<'a> {
     }
 
     /// Takes a string of printable ASCII. What stands behind a backslash stays behind it, whatever it is.
-    fn string(&mut self) -> Option<&'a str> {
+    fn string(&mut self) -> Option<&'a [u8]> {
         self.take(b'"')?;
         let mut end = 0;
         loop {
@@ -80,11 +81,11 @@ impl<'a> Rest<'a> {
         let (text, rest) = self.0.split_at_checked(end)?;
         self.0 = rest;
         self.take(b'"')?;
-        std::str::from_utf8(text).ok()
+        Some(text)
     }
 
     /// Takes a string or a number.
-    fn value(&mut self) -> Option<&'a str> {
+    fn value(&mut self) -> Option<&'a [u8]> {
         self.skip_space();
         if self.0.first() == Some(&b'"') {
             return self.string();
@@ -93,6 +94,6 @@ impl<'a> Rest<'a> {
         let (number, rest) = self.0.split_at_checked(digits.count())?;
         let is_plain = (1..=DIGITS_MAX).contains(&number.len()) && number.first() != Some(&b'0');
         self.0 = rest;
-        std::str::from_utf8(number).ok().filter(|_| is_plain)
+        is_plain.then_some(number)
     }
 }
