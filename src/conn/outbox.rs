@@ -1,6 +1,6 @@
 //! What waits to be written: a buffer that exists only while there is something in it.
 
-use crate::limits::{POOLED_BUFFER_BYTES_MAX, POOLED_BUFFERS_MAX};
+use crate::limits::{POOLED_BUFFER_BYTES_MAX, POOLED_BUFFERS_MAX, POOLED_BYTES_MAX};
 
 /// Buffers that connections borrow while they have something to write.
 #[derive(Debug, Default)]
@@ -8,7 +8,11 @@ use crate::limits::{POOLED_BUFFER_BYTES_MAX, POOLED_BUFFERS_MAX};
     clippy::vec_box,
     reason = "a buffer is lent with its box, so that a connection holds one word"
 )]
-pub struct BufferPool(Vec<Box<Buffer>>);
+pub struct BufferPool {
+    buffers: Vec<Box<Buffer>>,
+    /// Over all of them.
+    bytes: usize,
+}
 
 #[derive(Debug, Default)]
 struct Buffer {
@@ -19,14 +23,22 @@ struct Buffer {
 
 impl BufferPool {
     fn take(&mut self) -> Box<Buffer> {
-        self.0.pop().unwrap_or_default()
+        let Some(buffer) = self.buffers.pop() else {
+            return Box::default();
+        };
+        self.bytes -= buffer.bytes.capacity();
+        buffer
     }
 
     fn give(&mut self, mut buffer: Box<Buffer>) {
-        if buffer.bytes.capacity() <= POOLED_BUFFER_BYTES_MAX && self.0.len() < POOLED_BUFFERS_MAX {
+        let bytes = buffer.bytes.capacity();
+        let has_room =
+            self.buffers.len() < POOLED_BUFFERS_MAX && self.bytes + bytes <= POOLED_BYTES_MAX;
+        if bytes <= POOLED_BUFFER_BYTES_MAX && has_room {
             buffer.bytes.clear();
             buffer.written = 0;
-            self.0.push(buffer);
+            self.bytes += bytes;
+            self.buffers.push(buffer);
         }
     }
 }
@@ -93,7 +105,7 @@ mod tests {
         assert_eq!((outbox.bytes(), outbox.len()), (&b"rld!"[..], 4));
         outbox.advance(4, &mut pool);
         assert!(outbox.is_empty() && outbox.0.is_none());
-        assert_eq!(pool.0.len(), 1);
+        assert_eq!(pool.buffers.len(), 1);
     }
 
     #[test]
@@ -104,6 +116,29 @@ mod tests {
             .buffer(&mut pool)
             .resize(POOLED_BUFFER_BYTES_MAX + 1, 0);
         outbox.advance(POOLED_BUFFER_BYTES_MAX + 1, &mut pool);
-        assert!(pool.0.is_empty());
+        assert!(pool.buffers.is_empty());
+    }
+
+    #[test]
+    fn many_buffers_are_kept_if_they_are_small() {
+        for bytes in [16, POOLED_BUFFER_BYTES_MAX] {
+            let mut pool = BufferPool::default();
+            let mut outboxes: Vec<Outbox> = Vec::new();
+            outboxes.resize_with(POOLED_BUFFERS_MAX + 1, Outbox::default);
+            for outbox in &mut outboxes {
+                outbox.buffer(&mut pool).resize(bytes, 0);
+            }
+            for outbox in &mut outboxes {
+                outbox.advance(bytes, &mut pool);
+            }
+            let kept: usize = pool.buffers.iter().map(|kept| kept.bytes.capacity()).sum();
+            assert_eq!(kept, pool.bytes);
+            let most = POOLED_BUFFERS_MAX.min(POOLED_BYTES_MAX / bytes);
+            assert_eq!(pool.buffers.len(), most);
+            outboxes.iter_mut().for_each(|outbox| {
+                outbox.buffer(&mut pool);
+            });
+            assert_eq!((pool.buffers.len(), pool.bytes), (0, 0));
+        }
     }
 }
