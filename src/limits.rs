@@ -271,8 +271,8 @@ pub const RECEIVE_BUFFER_BYTES: usize = 64 * 1024;
 pub const READS_PER_TURN_MAX: usize = 4;
 /// Buffers up to this many bytes are kept for the next connection that has something to write.
 pub const POOLED_BUFFER_BYTES_MAX: usize = 64 * 1024;
-/// Most such buffers.
-pub const POOLED_BUFFERS_MAX: usize = 2_048;
+/// Most such buffers, besides those of [`POOLED_FURTHER_BYTES_MIN`] and more.
+pub const POOLED_BUFFERS_MAX: usize = 256;
 /// Most sessions that a shard remembers; others are looked up in the store.
 pub const SESSIONS_PER_SHARD_MAX: usize = 65_536;
 /// Stripes of the table of who is looked after where.
@@ -373,5 +373,7 @@ pub const LOADS_PER_SNAPSHOT_MAX: usize = 16;
 pub const PUSHES_TOGETHER_MAX: usize = 16;
 /// Buffers of what an event means on the wire are kept up to this many bytes for the next event.
 pub const PUSH_BUFFER_BYTES_MAX: usize = POOLED_BUFFER_BYTES_MAX / PUSHES_TOGETHER_MAX;
-/// Most bytes of the buffers that are kept for the next connection that has something to write.
+/// Buffers from so many bytes on are kept even if there are many.
+pub const POOLED_FURTHER_BYTES_MIN: usize = 2 * 1024;
+/// Most bytes of all buffers that are kept for the next connection that has something to write.
 pub const POOLED_BYTES_MAX: usize = 256 * POOLED_BUFFER_BYTES_MAX;

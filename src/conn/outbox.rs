@@ -1,6 +1,8 @@
 //! What waits to be written: a buffer that exists only while there is something in it.
 
-use crate::limits::{POOLED_BUFFER_BYTES_MAX, POOLED_BUFFERS_MAX, POOLED_BYTES_MAX};
+use crate::limits::{
+    POOLED_BUFFER_BYTES_MAX, POOLED_BUFFERS_MAX, POOLED_BYTES_MAX, POOLED_FURTHER_BYTES_MIN,
+};
 
 /// Buffers that connections borrow while they have something to write.
 #[derive(Debug, Default)]
@@ -32,9 +34,11 @@ impl BufferPool {
 
     fn give(&mut self, mut buffer: Box<Buffer>) {
         let bytes = buffer.bytes.capacity();
-        let has_room =
-            self.buffers.len() < POOLED_BUFFERS_MAX && self.bytes + bytes <= POOLED_BYTES_MAX;
-        if bytes <= POOLED_BUFFER_BYTES_MAX && has_room {
+        // A small one is soon made anew, and many of them would be kept after a storm of short answers.
+        let is_wanted =
+            self.buffers.len() < POOLED_BUFFERS_MAX || bytes >= POOLED_FURTHER_BYTES_MIN;
+        let has_room = self.bytes + bytes <= POOLED_BYTES_MAX;
+        if bytes <= POOLED_BUFFER_BYTES_MAX && is_wanted && has_room {
             buffer.bytes.clear();
             buffer.written = 0;
             self.bytes += bytes;
@@ -120,24 +124,31 @@ mod tests {
     }
 
     #[test]
-    fn many_buffers_are_kept_if_they_are_small() {
-        for bytes in [16, POOLED_BUFFER_BYTES_MAX] {
+    fn as_many_are_kept_as_are_worth_it_and_have_room() {
+        let all = POOLED_BYTES_MAX / POOLED_FURTHER_BYTES_MIN;
+        for (bytes, most) in [
+            (16, POOLED_BUFFERS_MAX),
+            (POOLED_FURTHER_BYTES_MIN, all),
+            (
+                POOLED_BUFFER_BYTES_MAX,
+                POOLED_BYTES_MAX / POOLED_BUFFER_BYTES_MAX,
+            ),
+        ] {
             let mut pool = BufferPool::default();
             let mut outboxes: Vec<Outbox> = Vec::new();
-            outboxes.resize_with(POOLED_BUFFERS_MAX + 1, Outbox::default);
+            outboxes.resize_with(all + 1, Outbox::default);
             for outbox in &mut outboxes {
                 outbox.buffer(&mut pool).resize(bytes, 0);
             }
             for outbox in &mut outboxes {
                 outbox.advance(bytes, &mut pool);
             }
-            let kept: usize = pool.buffers.iter().map(|kept| kept.bytes.capacity()).sum();
-            assert_eq!(kept, pool.bytes);
-            let most = POOLED_BUFFERS_MAX.min(POOLED_BYTES_MAX / bytes);
+            let kept = pool.buffers.iter().map(|kept| kept.bytes.capacity());
+            assert_eq!(kept.sum::<usize>(), pool.bytes);
             assert_eq!(pool.buffers.len(), most);
-            outboxes.iter_mut().for_each(|outbox| {
+            for outbox in &mut outboxes {
                 outbox.buffer(&mut pool);
-            });
+            }
             assert_eq!((pool.buffers.len(), pool.bytes), (0, 0));
         }
     }
