@@ -125,6 +125,8 @@ fn chunks(connection: &Connection, after: u64) -> Vec<(u64, Vec<Message>, Vec<u8
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn what_is_appended_is_found(commits in commits()) {
         let connection = log();
