@@ -138,16 +138,14 @@ impl<'a> Response<'a> {
 
 /// Appends the answer that nearly every API call gets: 200, `application/json`, not to be stored.
 pub fn encode_json(json: &[u8], connection: Connection, date: &ImfFixdate, out: &mut Vec<u8>) {
-    const BEFORE_DATE: &[u8; 80] = b"HTTP/1.1 200 OK\r\n\
+    const BEFORE_DATE: &[u8] = b"HTTP/1.1 200 OK\r\n\
         Content-Type: application/json\r\n\
         Cache-Control: no-store\r\n\
         Date: ";
     const REST_BYTES_MAX: usize = 128;
     out.reserve(BEFORE_DATE.len() + REST_BYTES_MAX + json.len());
-    let mut head = [0; BEFORE_DATE.len() + size_of::<ImfFixdate>()];
-    head[..BEFORE_DATE.len()].copy_from_slice(BEFORE_DATE);
-    head[BEFORE_DATE.len()..].copy_from_slice(date);
-    out.extend_from_slice(&head);
+    out.extend_from_slice(BEFORE_DATE);
+    out.extend_from_slice(date);
     out.extend_from_slice(b"\r\n");
     out.extend_from_slice(connection.field().as_bytes());
     put_content_length(out, json.len() as u64);
