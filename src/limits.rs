@@ -369,3 +369,5 @@ pub const REPEATED_HEAD_BYTES_MAX: usize = 2 * 1024;
 /// Most commands' rows that a reader loads from one snapshot: so many that opening it costs little beside them, so few that the other
 /// readers help. What they were loaded for runs in one batch, which may pass its bounds by so many commands and those behind them.
 pub const LOADS_PER_SNAPSHOT_MAX: usize = 16;
+/// Most quick questions that a reader answers out of one snapshot.
+pub const QUESTIONS_PER_SNAPSHOT_MAX: usize = 8;

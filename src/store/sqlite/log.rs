@@ -73,7 +73,7 @@ pub(super) fn append(
             bytes <= CHUNK_BYTES
         };
         let count = left.iter().take_while(fits).count().max(1);
-        let (chunk, rest) = left.split_at(count.min(left.len()));
+        let (chunk, rest) = left.split_at(count);
         left = rest;
         // As many of the rows as of the messages.
         let done = messages.len() - left.len();
