@@ -202,6 +202,7 @@ impl Http {
                 // Else a body that was collected would be kept until the next request, and its time limit would run on.
                 self.decoder.release();
                 let mut parsed = Parsed {
+                    // Nothing is left that would have to be looked at.
                     starved: taken == data.len(),
                     ..Parsed::taken(taken)
                 };
