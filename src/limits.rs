@@ -377,3 +377,5 @@ pub const PUSH_BUFFER_BYTES_MAX: usize = POOLED_BUFFER_BYTES_MAX / PUSHES_TOGETH
 pub const POOLED_FURTHER_BYTES_MIN: usize = 2 * 1024;
 /// Most bytes of all buffers that are kept for the next connection that has something to write.
 pub const POOLED_BYTES_MAX: usize = 256 * POOLED_BUFFER_BYTES_MAX;
+/// Most quick questions that a reader answers out of one snapshot.
+pub const QUESTIONS_PER_SNAPSHOT_MAX: usize = 8;

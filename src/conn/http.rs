@@ -201,18 +201,20 @@ impl Http {
                 let begun = begin(request, self.calls, side);
                 // Else a body that was collected would be kept until the next request, and its time limit would run on.
                 self.decoder.release();
+                let mut parsed = Parsed {
+                    // Nothing is left that would have to be looked at.
+                    starved: taken == data.len(),
+                    ..Parsed::taken(taken)
+                };
                 match begun {
-                    Begun::Answered => Parsed::taken(taken),
+                    Begun::Answered => {}
                     Begun::Waiting(waiting) => {
                         self.waiting = Some(Box::new(waiting));
                         self.calls = self.calls.wrapping_add(1);
-                        Parsed::taken(taken)
                     }
-                    Begun::Upgraded(protocol) => Parsed {
-                        becomes: Some(protocol),
-                        ..Parsed::taken(taken)
-                    },
+                    Begun::Upgraded(protocol) => parsed.becomes = Some(protocol),
                 }
+                parsed
             }
             Err(refusal) => {
                 match refusal.status {

@@ -36,33 +36,31 @@ pub struct Params<'a, const N: usize> {
 }
 
 impl<'a, const N: usize> Params<'a, N> {
-    /// Reads the parameters of `names` and, from a multipart body, the file in the field `file_name` (empty: none).
-    ///
-    /// What cannot be read is left out, and [`Params::fault`] says why.
-    pub fn read(
-        request: &'a Request<'_>,
-        names: &'static [&'static str; N],
-        file_name: &'static str,
-    ) -> Params<'a, N> {
-        let mut params = Params {
+    /// None yet: of those in `names`, and of a multipart body the file in the field `file_name` (empty: none).
+    #[inline]
+    pub fn new(names: &'static [&'static str; N], file_name: &'static str) -> Params<'a, N> {
+        Params {
             names,
             values: [const { None }; N],
             file_name,
             file: None,
             fault: None,
-        };
+        }
+    }
+
+    /// Reads those of a request. What cannot be read is left out, and [`Params::fault`] says why.
+    pub fn read(&mut self, request: &'a Request<'_>) {
         let head = request.head();
-        let read = params
+        let read = self
             .read_query(head.query().unwrap_or_default())
             .and_then(|()| match request.body() {
                 [] => Ok(()),
                 body => {
                     let content_type = head.header_str("content-type").unwrap_or_default();
-                    params.read_body(head.media_type(), content_type, body)
+                    self.read_body(head.media_type(), content_type, body)
                 }
             });
-        params.fault = read.err();
-        params
+        self.fault = read.err();
     }
 
     /// Why the parameters could not be read to the end.

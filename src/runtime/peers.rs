@@ -245,6 +245,9 @@ impl<T: Transport> Shard<T> {
             let took = Duration::from_millis(self.now_ms.saturating_sub(finished.started_ms));
             self.recorder.request(call, outcome(&finished), took);
         }
+        if self.wants.is_empty() {
+            return;
+        }
         // In their order: it is the order in which commands reach the writer.
         let mut wants = std::mem::take(&mut self.wants);
         for want in wants.drain(..) {

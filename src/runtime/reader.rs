@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, select};
 
@@ -11,6 +11,8 @@ use crate::config::LogLevel;
 use crate::conn::{Page, PageRequest};
 use crate::dialect::Upload;
 use crate::domain::command::Refusal;
+use crate::domain::query::Answered;
+use crate::limits::QUESTIONS_PER_SNAPSHOT_MAX;
 use crate::media::serve::FileRequest;
 use crate::media::store::MediaStore;
 use crate::proto::http::head::Method;
@@ -19,6 +21,9 @@ use crate::runtime::shared::Shared;
 use crate::runtime::writer::ToWriter;
 use crate::store::writer::LoadRequest;
 use crate::store::{Reader, StoreError, load, query};
+
+/// A snapshot takes no further question after so long.
+const SHARED_SNAPSHOT_MAX: Duration = Duration::from_millis(1);
 
 /// What takes long: files.
 #[derive(Debug)]
@@ -85,7 +90,7 @@ impl ReaderThread {
                     Err(_) => return,
                 },
                 recv(short) -> question => if let Ok(question) = question {
-                    self.question(question, ReaderQueue::Short);
+                    self.questions(question);
                 } else {
                     return;
                 },
@@ -104,24 +109,59 @@ impl ReaderThread {
         let _ = self.writer.send(ToWriter::Loaded(loaded));
     }
 
-    fn question(&mut self, question: Question, queue: ReaderQueue) {
+    /// Answers `first` and some of what waits behind it. Under load they share a snapshot, to begin which takes a third of what most
+    /// answers take.
+    fn questions(&mut self, first: Question) {
+        // Taken before the snapshot begins, which is to show what each of them may expect; half is left to the other readers.
+        let behind = (self.short.len() / 2).min(QUESTIONS_PER_SNAPSHOT_MAX - 1);
+        let behind: Vec<Question> = self.short.try_iter().take(behind).collect();
+        let mut waiting = std::iter::once(first).chain(behind).peekable();
+        while waiting.peek().is_some() {
+            if let Ok(requests) = self.loads.try_recv() {
+                self.load(&requests);
+            }
+            self.answer(&mut waiting);
+        }
+    }
+
+    /// Answers one question at least, and more as long as the snapshot may last.
+    fn answer(&mut self, questions: &mut dyn Iterator<Item = Question>) {
+        let (shared, recorder) = (&self.shared, &self.recorder);
         let begun = Instant::now();
-        let result =
-            query::ask(&mut *self.reader, &question.query).map_err(|error| self.failed(&error));
-        self.recorder
-            .time(Histogram::QueryDuration(queue), begun.elapsed());
-        self.reply(
-            question.shard,
-            Entry::Read {
-                purpose: question.purpose,
-                result,
-            },
-        );
+        let mut last = begun;
+        let read = self.reader.snapshot(&mut |snapshot| {
+            for question in &mut *questions {
+                let answer = query::answer(snapshot, &question.query);
+                reply(shared, question, answer);
+                let answered = Instant::now();
+                let took = Histogram::QueryDuration(ReaderQueue::Short);
+                recorder.time(took, answered - last);
+                last = answered;
+                if answered - begun >= SHARED_SNAPSHOT_MAX {
+                    break;
+                }
+            }
+            Ok(())
+        });
+        if let Err(error) = read {
+            // None was answered.
+            for question in questions {
+                reply(shared, question, Err(StoreError(error.0.clone())));
+            }
+        }
+    }
+
+    fn long_question(&mut self, question: Question) {
+        let begun = Instant::now();
+        let answer = query::ask(&mut *self.reader, &question.query);
+        let took = Histogram::QueryDuration(ReaderQueue::Heavy);
+        self.recorder.time(took, begun.elapsed());
+        reply(&self.shared, question, answer);
     }
 
     fn heavy(&mut self, task: Heavy) {
         match task {
-            Heavy::Query(question) => self.question(question, ReaderQueue::Heavy),
+            Heavy::Query(question) => self.long_question(question),
             Heavy::Save {
                 shard,
                 call,
@@ -135,9 +175,12 @@ impl ReaderThread {
                     self.recorder.count(Counter::UploadBytes, bytes as u64);
                 }
                 let saved = saved.map_err(|error| {
-                    self.failed(&StoreError(format!("keeping an upload: {error}")))
+                    failed(
+                        &self.shared,
+                        &StoreError(format!("keeping an upload: {error}")),
+                    )
                 });
-                self.reply(shard, Entry::Saved(call, saved));
+                push(&self.shared, shard, Entry::Saved(call, saved));
             }
             Heavy::Serve {
                 shard,
@@ -146,7 +189,7 @@ impl ReaderThread {
                 request,
             } => {
                 let page = self.serve(&name, &request);
-                self.reply(shard, Entry::Page(call, page));
+                push(&self.shared, shard, Entry::Page(call, page));
             }
         }
     }
@@ -169,22 +212,32 @@ impl ReaderThread {
                 body: file.content,
             },
             Err(error) => {
-                self.failed(&StoreError(format!("serving an upload: {error}")));
+                failed(
+                    &self.shared,
+                    &StoreError(format!("serving an upload: {error}")),
+                );
                 Page::text(500, "the file cannot be read")
             }
         }
     }
+}
 
-    fn failed(&self, error: &StoreError) -> Refusal {
-        self.shared
-            .log(LogLevel::Error, &format!("a reader failed: {error}"));
-        Refusal::Failure
-    }
+fn failed(shared: &Shared, error: &StoreError) -> Refusal {
+    shared.log(LogLevel::Error, &format!("a reader failed: {error}"));
+    Refusal::Failure
+}
 
-    fn reply(&self, shard: usize, entry: Entry) {
-        if let Some(inbox) = self.shared.inboxes.get(shard) {
-            inbox.push(entry);
-            inbox.wake();
-        }
+fn reply(shared: &Shared, question: Question, answer: Result<Answered, StoreError>) {
+    let entry = Entry::Read {
+        purpose: question.purpose,
+        result: answer.map_err(|error| failed(shared, &error)),
+    };
+    push(shared, question.shard, entry);
+}
+
+fn push(shared: &Shared, shard: usize, entry: Entry) {
+    if let Some(inbox) = shared.inboxes.get(shard) {
+        inbox.push(entry);
+        inbox.wake();
     }
 }

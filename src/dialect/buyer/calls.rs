@@ -64,7 +64,8 @@ pub(super) enum Next {
 
 /// Starts registerAndLogin.
 pub(super) fn register_and_login(request: &Request<'_>, context: &mut Context<'_>) -> Step {
-    let mut params = Params::read(request);
+    let mut params = Params::new();
+    params.read(request);
     let (form, readable) = params.form(false);
     let login = readable.and_then(|()| decode::login(&params, request.head(), context));
     match login {
@@ -158,7 +159,9 @@ fn refuse_body(
     context: &mut Context<'_>,
 ) -> Response {
     // What makes the parameters unreadable is that the body has no end.
-    let (form, _) = Params::read(request).form(is_upload);
+    let mut params = Params::new();
+    params.read(request);
+    let (form, _) = params.form(is_upload);
     let refused = match unread {
         Unread::TooLarge => too_large,
         Unread::NoRoom => Refusal::Busy.into(),
@@ -173,7 +176,8 @@ fn start(
     decode: Decode,
     is_upload: bool,
 ) -> Step {
-    let mut params = Params::read(request);
+    let mut params = Params::new();
+    params.read(request);
     let (form, readable) = params.form(is_upload);
     if let Err(refused) = readable {
         return refuse(form, &refused, context);

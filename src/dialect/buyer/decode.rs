@@ -114,9 +114,15 @@ pub(super) struct Login {
 pub(super) struct Params<'a>(params::Params<'a, { NAMES.len() }>);
 
 impl<'a> Params<'a> {
-    /// Reads them.
-    pub fn read(request: &'a Request<'_>) -> Params<'a> {
-        Params(params::Params::read(request, &NAMES, FILE_NAME))
+    /// None yet. They are read where they lie: they are long to move.
+    #[inline]
+    pub fn new() -> Params<'a> {
+        Params(params::Params::new(&NAMES, FILE_NAME))
+    }
+
+    /// Reads those of a request.
+    pub fn read(&mut self, request: &'a Request<'_>) {
+        self.0.read(request);
     }
 
     /// The form of the answer, to be asked for once, and what is wrong with the request as a whole.

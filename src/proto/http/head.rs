@@ -100,6 +100,13 @@ pub(super) struct Facts {
     expect_continue: bool,
 }
 
+impl Facts {
+    /// How long the method and the target are, with the space between them.
+    pub(super) fn line_bytes(&self) -> usize {
+        self.method_len as usize + " ".len() + self.target_len as usize
+    }
+}
+
 /// The head of a request. Borrowed from the received bytes; lookups of header fields walk them, which costs nothing
 /// for the fields nobody asks for.
 #[derive(Debug, Clone, Copy)]
@@ -113,13 +120,16 @@ pub struct Head<'a> {
 impl<'a> Head<'a> {
     /// `raw` is a head that was parsed to `facts`.
     pub(super) fn new(raw: &'a [u8], facts: Facts) -> Self {
+        Self::with_line(text(raw.get(..facts.line_bytes())), raw, facts)
+    }
+
+    /// The same where `line`, its method and target, is at hand as text.
+    pub(super) fn with_line(line: &'a str, raw: &'a [u8], facts: Facts) -> Self {
         let method_end = facts.method_len as usize;
-        let target_start = method_end + 1;
-        let target_end = target_start + facts.target_len as usize;
         Self {
-            method_name: text(raw.get(..method_end)),
-            target: text(raw.get(target_start..target_end)),
-            fields: fields_after(raw, target_end),
+            method_name: line.get(..method_end).unwrap_or_default(),
+            target: line.get(method_end + 1..).unwrap_or_default(),
+            fields: fields_after(raw, line.len()),
             facts,
         }
     }

@@ -127,23 +127,30 @@ pub struct Decoder {
 /// The last head, for clients that ask the same again and again: the same bytes mean the same.
 #[derive(Debug, Default)]
 struct Last {
-    raw: Vec<u8>,
+    /// Its method and target, known to be text.
+    line: String,
+    /// What follows them.
+    rest: Vec<u8>,
     facts: Option<Facts>,
 }
 
 impl Last {
-    /// The head that `data` begins with, if it is this one. Whether a head ends lies in its bytes alone.
-    fn repeated<'a>(&self, data: &'a [u8]) -> Option<Head<'a>> {
+    /// The length and the facts of this head, if `data` begins with it. Whether a head ends lies in its bytes alone.
+    fn repeated(&self, data: &[u8]) -> Option<(usize, Facts)> {
         let facts = self.facts?;
-        let (raw, _) = data.split_at_checked(self.raw.len())?;
-        (*raw == *self.raw).then(|| Head::new(raw, facts))
+        let after = data.strip_prefix(self.line.as_bytes())?;
+        let after = after.strip_prefix(&*self.rest)?;
+        Some((data.len() - after.len(), facts))
     }
 
-    fn set(&mut self, raw: &[u8], facts: Facts) {
-        self.facts = (raw.len() <= REPEATED_HEAD_BYTES_MAX).then_some(facts);
-        self.raw.clear();
+    fn set(&mut self, raw: &[u8], head: &Head<'_>) {
+        self.facts = (raw.len() <= REPEATED_HEAD_BYTES_MAX).then_some(head.facts());
+        self.line.clear();
+        self.rest.clear();
         if self.facts.is_some() {
-            self.raw.extend_from_slice(raw);
+            self.line.extend([head.method_name(), " ", head.target()]);
+            let rest = raw.get(self.line.len()..).unwrap_or_default();
+            self.rest.extend_from_slice(rest);
         }
     }
 }
@@ -190,23 +197,26 @@ impl Decoder {
     ) -> Result<(usize, Event<'a>), Refusal> {
         match self.pending.as_deref() {
             Some(pending) if !matches!(pending.transfer, Transfer::Done) => {
-                return self.decode_body(data, 0);
+                return Self::decode_body(&mut self.pending, data, 0);
             }
             _ => self.pending = None,
         }
         let skipped = self.skip_blank_lines(data)?;
         let data = data.get(skipped..).unwrap_or_default();
         let last = self.last.as_deref();
-        let repeated = last.and_then(|last| Some((last.raw.len(), last.repeated(data)?)));
-        let (head_len, head) = match repeated {
-            Some(repeated) => repeated,
+        let (head_len, head) = match last.and_then(|last| last.repeated(data)) {
+            Some((head_len, facts)) => {
+                let line = &self.last.get_or_insert_default().line;
+                let raw = data.get(..head_len).unwrap_or(data);
+                (head_len, Head::with_line(line, raw, facts))
+            }
             None => {
                 let Some(head_len) = self.find_head_end(data, limits)? else {
                     return Ok((skipped, Event::NeedMore));
                 };
                 let raw = data.get(..head_len).unwrap_or(data);
                 let head = head::parse(raw, limits)?;
-                self.last.get_or_insert_default().set(raw, head.facts());
+                self.last.get_or_insert_default().set(raw, &head);
                 (head_len, head)
             }
         };
@@ -254,7 +264,7 @@ impl Decoder {
         if rest.is_empty() && head.expects_continue() && !is_refused {
             return Ok((consumed, Event::Continue));
         }
-        self.decode_body(rest, consumed)
+        Self::decode_body(&mut self.pending, rest, consumed)
     }
 
     /// Frees what is kept of a request that was taken; one under way is forgotten.
@@ -366,11 +376,11 @@ impl Decoder {
 
     /// Goes on with a body. `consumed` bytes were taken before `data`.
     fn decode_body<'a>(
-        &'a mut self,
+        pending: &'a mut Option<Box<Pending>>,
         data: &[u8],
         consumed: usize,
     ) -> Result<(usize, Event<'a>), Refusal> {
-        let Some(pending) = self.pending.as_deref_mut() else {
+        let Some(pending) = pending.as_deref_mut() else {
             return Ok((consumed, Event::NeedMore));
         };
         let (taken, done) = match &mut pending.transfer {

@@ -1,5 +1,6 @@
 //! The schema, and the steps that bring an older file to it.
 
+mod chunks;
 mod fixed_heads;
 mod fold_log;
 mod pack;
@@ -12,7 +13,7 @@ use crate::store::sqlite::int;
 use crate::store::{Result, StoreError, server_account};
 
 /// The steps, oldest first; the n-th leads from version n − 1 to n. One that was released is never edited.
-const MIGRATIONS: [&str; 7] = [
+const MIGRATIONS: [&str; 8] = [
     include_str!("schema/1.sql"),
     include_str!("schema/2.sql"),
     include_str!("schema/3.sql"),
@@ -20,6 +21,7 @@ const MIGRATIONS: [&str; 7] = [
     include_str!("schema/5.sql"),
     include_str!("schema/6.sql"),
     include_str!("schema/7.sql"),
+    include_str!("schema/8.sql"),
 ];
 
 /// The version with which the log is folded, which the program does and not the step's text.
@@ -28,6 +30,8 @@ const FOLDING: usize = 5;
 const PACKING: usize = 6;
 /// That with which heads take as many bytes as they need.
 const VARYING: usize = 7;
+/// That with which several messages are one row.
+const CHUNKING: usize = 8;
 
 /// The version of a file that this program writes.
 pub(super) const VERSION: usize = MIGRATIONS.len();
@@ -67,19 +71,24 @@ pub(super) fn version(connection: &Connection) -> Result<usize> {
 
 /// Brings a file of version `from` to [`VERSION`], all steps or none.
 pub(super) fn migrate(connection: &mut Connection, from: usize) -> Result<()> {
-    if from == VERSION {
+    migrate_to(connection, from, VERSION)
+}
+
+fn migrate_to(connection: &mut Connection, from: usize, to: usize) -> Result<()> {
+    if from == to {
         return Ok(());
     }
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_millis() as u64);
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    for (index, step) in MIGRATIONS.iter().enumerate().skip(from) {
+    for (index, step) in MIGRATIONS.iter().enumerate().take(to).skip(from) {
         transaction.execute_batch(step)?;
         match index + 1 {
             FOLDING => fold_log::fold(&transaction)?,
             PACKING => pack::pack(&transaction)?,
             VARYING => fixed_heads::repack(&transaction)?,
+            CHUNKING => chunks::pack(&transaction)?,
             _ => {}
         }
         transaction.execute(

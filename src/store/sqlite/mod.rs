@@ -1,7 +1,7 @@
 //! The store on disk: one SQLite file in WAL mode, written by one connection and read by others.
 //!
-//! A message costs its commit an append to a log, and what changes as often, an append to a journal; both go to a `tail` in memory, out of
-//! which snapshots are answered together with the file. A `fold` brings the tail's oldest `segment` into sorted `run`s of `block`s and into
+//! A message costs its commit a part of a row that is appended to a `log`, and what changes as often stands there as well, or in a `journal`;
+//! both go to a `tail` in memory, out of which snapshots are answered together with the file. A `fold` brings the tail's oldest `segment` into sorted `run`s of `block`s and into
 //! pages of `members` and `heads`, and a `merge` keeps the runs few: a little of either within each commit (`upkeep`), so that none takes
 //! long. What a crash leaves of the tail is `recover`ed from log and journal. `checkpoint` keeps the write-ahead log small.
 //!
@@ -18,6 +18,7 @@ mod heads;
 mod journal;
 mod keys;
 mod lock;
+mod log;
 mod members;
 mod merge;
 mod migrate;

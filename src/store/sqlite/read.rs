@@ -19,6 +19,7 @@ use crate::domain::token::{Token, TokenHash};
 use crate::store::sqlite::block::{Entry, Kind};
 use crate::store::sqlite::heads;
 use crate::store::sqlite::keys::anywhere;
+use crate::store::sqlite::log;
 use crate::store::sqlite::members;
 use crate::store::sqlite::run::{self, Run, RunState};
 use crate::store::sqlite::tail::View;
@@ -26,14 +27,16 @@ use crate::store::sqlite::varint::damaged;
 use crate::store::sqlite::{Shared, int};
 use crate::store::{Counters, Order, Reader, Result, Snapshot};
 
-use rows::{account, conversation, message, number, token};
+use rows::{account, conversation, number, token};
 
-// A commit stands in the journal if it has a row there, until that is folded.
+// A commit with messages stands in the log, one with rows of members there or in the journal, until they are folded.
 const COMMIT: &str = "
-    SELECT max(commit_number, fold_commit, ifnull((SELECT max(commit_number) FROM journal), 0)) FROM meta WHERE id = 1";
+    SELECT max(commit_number, fold_commit, ifnull((SELECT max(commit_number) FROM journal), 0),
+        ifnull((SELECT commit_number FROM log WHERE id > 0 ORDER BY id DESC LIMIT 1), 0))
+    FROM meta WHERE id = 1";
 const ACCOUNT_MAX: &str = "SELECT max(id) FROM account";
 const CONVERSATION_MAX: &str = "SELECT max(id) FROM conversation";
-const MESSAGE_MAX: &str = "SELECT max(id) FROM message";
+const MESSAGE_MAX: &str = "SELECT max(id) FROM log";
 const RESERVED_ID: &str = "SELECT reserved_id FROM meta WHERE id = 1";
 
 const ACCOUNT: &str =
@@ -51,9 +54,6 @@ const CONVERSATION: &str = "
 
 const PAIR: &str = "SELECT low, high FROM conversation WHERE id = ?1";
 
-const MESSAGE: &str = "
-    SELECT id, conversation, position, sender, at, kind, body, origin, client_id, attributes, recalled
-    FROM message WHERE id = ?1";
 /// Most entries that are looked at in one step for messages from others.
 const OTHERS_ENTRIES_MAX: usize = 4_096;
 
@@ -66,7 +66,7 @@ const AGENT_LAST: &str = "SELECT max(at) FROM assignment WHERE agent = ?1";
 
 /// Every statement here, for the test that none of them scans a table.
 #[cfg(test)]
-pub(super) const STATEMENTS: [&str; 18] = [
+pub(super) const STATEMENTS: [&str; 17] = [
     COMMIT,
     ACCOUNT_MAX,
     CONVERSATION_MAX,
@@ -79,7 +79,6 @@ pub(super) const STATEMENTS: [&str; 18] = [
     SINGLE,
     CONVERSATION,
     PAIR,
-    MESSAGE,
     JIM_GROUP,
     AGENTS,
     ASSIGNMENTS,
@@ -240,10 +239,9 @@ impl SqliteSnapshot<'_> {
 
     /// The messages of `entries`.
     fn rows<'e>(&self, entries: impl Iterator<Item = &'e Entry>) -> Result<Vec<Arc<Message>>> {
-        let mut find = self.connection.prepare_cached(MESSAGE)?;
         let mut messages = Vec::with_capacity(entries.size_hint().0);
         for entry in entries {
-            let found = find.query_row([int(entry.message)], message).optional()?;
+            let found = log::message(self.connection, MessageId(entry.message))?;
             messages.push(
                 found.ok_or_else(|| damaged("a list names a message that is not in the log"))?,
             );
@@ -437,7 +435,7 @@ impl Snapshot for SqliteSnapshot<'_> {
     }
 
     fn message(&self, id: MessageId) -> Result<Option<Arc<Message>>> {
-        self.one(MESSAGE, [int(id.0)], message)
+        log::message(self.connection, id)
     }
 
     fn newest_message_named(

@@ -2,28 +2,27 @@
 
 use std::sync::Arc;
 
-use rusqlite::{Connection, Rows};
+use rusqlite::fallible_streaming_iterator::FallibleStreamingIterator;
+use rusqlite::{Connection, Row, Rows};
 
-use crate::domain::ids::{AccountId, ConversationId, TimeMs};
-use crate::domain::message::Dialect;
+use crate::domain::ids::{AccountId, ConversationId};
 use crate::store::Result;
 use crate::store::sqlite::block::Entry;
 use crate::store::sqlite::int;
 use crate::store::sqlite::journal::take_row;
 use crate::store::sqlite::keys::{SECRET_BYTES, Secret};
+use crate::store::sqlite::log::{CHUNKS_AFTER, Chunk, Logged};
 use crate::store::sqlite::segment::{Appended, RowAt, Segment};
 use crate::store::sqlite::upkeep::Tuning;
 use crate::store::sqlite::varint::{Bytes, damaged};
 
 const STATE: &str = "SELECT fold_commit, fold_message, key_secret FROM meta WHERE id = 1";
-const JOURNAL: &str = "
-    SELECT commit_number, last_message, members FROM journal WHERE commit_number > ?1 ORDER BY commit_number";
-const LOG: &str = "
-    SELECT id, conversation, position, sender, at, origin, client_id FROM message WHERE id > ?1 ORDER BY id";
+const JOURNAL: &str =
+    "SELECT commit_number, members FROM journal WHERE commit_number > ?1 ORDER BY commit_number";
 
 /// Every statement here, for the test that none of them scans a table.
 #[cfg(test)]
-pub(super) const STATEMENTS: [&str; 3] = [STATE, JOURNAL, LOG];
+pub(super) const STATEMENTS: [&str; 2] = [STATE, JOURNAL];
 
 /// Where a file stands.
 #[derive(Clone, Copy, Debug)]
@@ -60,37 +59,64 @@ pub(super) fn recover(
 ) -> Result<(Vec<Arc<Segment>>, u64)> {
     let mut newest = Segment::new(state.fold_commit, state.fold_message, tuning.room());
     let mut sealed = Vec::new();
-    let mut last_message = state.fold_message;
-    let mut log = connection.prepare_cached(LOG)?;
-    let mut log = Log {
-        rows: log.query([int(state.fold_message)])?,
-        next: None,
-        secret: state.secret,
-    };
-    let mut messages = Vec::new();
+    let (mut last_commit, mut last_message) = (state.fold_commit, state.fold_message);
+    let mut log = connection.prepare_cached(CHUNKS_AFTER)?;
+    let mut log = Commits::of(log.query([int(state.fold_message)])?)?;
     let mut journal = connection.prepare_cached(JOURNAL)?;
-    let mut journal = journal.query([int(state.fold_commit)])?;
-    while let Some(row) = journal.next()? {
-        let commit = row.get::<_, i64>(0)?.cast_unsigned();
-        let up_to = row.get::<_, i64>(1)?.cast_unsigned();
-        let members = row.get_ref(2)?.as_blob();
-        let members = members.map_err(|_| damaged("a row of the journal is no blob"))?;
+    let mut journal = Commits::of(journal.query([int(state.fold_commit)])?)?;
+    let (mut messages, mut rows) = (Vec::new(), Vec::new());
+    while let Some(commit) = [log.next()?, journal.next()?].into_iter().flatten().min() {
+        if commit <= last_commit {
+            return Err(damaged("the log's commits are out of order"));
+        }
+        last_commit = commit;
         messages.clear();
-        log.take_up_to(up_to, &mut messages)?;
-        last_message = last_message.max(up_to);
-        newest.append(commit, &messages, members, &rows_at(members)?)?;
+        rows.clear();
+        log.take(commit, |row| {
+            let chunk = Chunk::of(row)?;
+            rows.extend_from_slice(chunk.rows);
+            for message in chunk.messages() {
+                let message = message?;
+                if message.id.0 <= last_message {
+                    return Err(damaged("the log's messages are out of order"));
+                }
+                last_message = message.id.0;
+                messages.push(appended(&message, &state.secret));
+            }
+            Ok(())
+        })?;
+        journal.take(commit, |row| {
+            let members = row.get_ref(1)?.as_blob();
+            rows.extend_from_slice(
+                members.map_err(|_| damaged("a row of the journal is no blob"))?,
+            );
+            Ok(())
+        })?;
+        newest.append(commit, &messages, &rows, &rows_at(&rows)?)?;
         if tuning.is_full(&newest) {
             let next = Segment::new(commit, last_message, tuning.room());
             sealed.push(Arc::new(std::mem::replace(&mut newest, next)));
         }
     }
-    messages.clear();
-    log.take_up_to(u64::MAX, &mut messages)?;
-    if !messages.is_empty() {
-        return Err(damaged("there are messages of no commit"));
-    }
     sealed.push(Arc::new(newest));
     Ok((sealed, last_message))
+}
+
+/// What the tail has of a message.
+fn appended(message: &Logged<'_>, secret: &Secret) -> Appended {
+    Appended {
+        entry: Entry {
+            list: message.conversation.0,
+            place: message.position.0,
+            message: message.id.0,
+            sender: message.sender.0,
+        },
+        at: message.at,
+        key: message.client_id.map(|client_id| {
+            let (sender, conversation) = (message.sender, message.conversation);
+            secret.key(sender, conversation, message.origin, client_id)
+        }),
+    }
 }
 
 /// Where each row stands in a row of the journal.
@@ -111,53 +137,29 @@ pub(super) fn rows_at(members: &[u8]) -> Result<Vec<RowAt>> {
     Ok(rows)
 }
 
-/// Reads the log in order.
-struct Log<'a> {
-    rows: Rows<'a>,
-    next: Option<Appended>,
-    secret: Secret,
-}
+/// Rows that begin with the numbers of commits, which rise.
+struct Commits<'a>(Rows<'a>);
 
-impl Log<'_> {
-    /// Appends the next messages, as long as their ids are not above `up_to`.
-    fn take_up_to(&mut self, up_to: u64, messages: &mut Vec<Appended>) -> Result<()> {
-        loop {
-            if self.next.is_none() {
-                self.next = self.read()?;
-            }
-            match self.next.take_if(|next| next.entry.message <= up_to) {
-                Some(message) => messages.push(message),
-                None => return Ok(()),
-            }
-        }
+impl<'a> Commits<'a> {
+    fn of(mut rows: Rows<'a>) -> Result<Commits<'a>> {
+        rows.advance()?;
+        Ok(Commits(rows))
     }
 
-    fn read(&mut self) -> Result<Option<Appended>> {
-        let Some(row) = self.rows.next()? else {
-            return Ok(None);
-        };
-        let number = |column| -> Result<u64> { Ok(row.get::<_, i64>(column)?.cast_unsigned()) };
-        let (message, list, place, sender) = (number(0)?, number(1)?, number(2)?, number(3)?);
-        let client_id = row.get_ref(6)?.as_str_or_null();
-        let client_id = client_id.map_err(|_| damaged("a client's id is no text"))?;
-        let key = match client_id {
-            Some(client_id) => {
-                let origin = Dialect::from_code(row.get(5)?);
-                let origin = origin.ok_or_else(|| damaged("a message of no dialect"))?;
-                let (sender, conversation) = (AccountId(sender), ConversationId(list));
-                Some(self.secret.key(sender, conversation, origin, client_id))
-            }
-            None => None,
-        };
-        Ok(Some(Appended {
-            entry: Entry {
-                list,
-                place,
-                message,
-                sender,
-            },
-            at: TimeMs(row.get(4)?),
-            key,
-        }))
+    /// The commit of the next row.
+    fn next(&self) -> Result<Option<u64>> {
+        let commit = self.0.get().map(|row| row.get::<_, i64>(0)).transpose()?;
+        Ok(commit.map(i64::cast_unsigned))
+    }
+
+    /// Calls `each` with the next rows, as long as they are of `commit`.
+    fn take(&mut self, commit: u64, mut each: impl FnMut(&Row<'_>) -> Result<()>) -> Result<()> {
+        while self.next()? == Some(commit)
+            && let Some(row) = self.0.get()
+        {
+            each(row)?;
+            self.0.advance()?;
+        }
+        Ok(())
     }
 }

@@ -118,7 +118,7 @@ fn an_interrupted_transaction_leaves_nothing() {
     let log = dir.path().join(format!("{FILE_NAME}-wal"));
     let before = fs::metadata(&log).unwrap().len();
     let transaction = connection.transaction().unwrap();
-    let insert = "INSERT INTO message SELECT value + 10, 1, value + 10, 2, 0, 0, printf('%9000d', value), 1, NULL, NULL, 0
+    let insert = "INSERT INTO log SELECT value + 10, 2, CAST(printf('%9000d', value) AS BLOB)
         FROM (WITH RECURSIVE c(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM c LIMIT 500) SELECT value FROM c)";
     transaction.execute(insert, []).unwrap();
     let found = after_a_crash(dir.path());
@@ -338,6 +338,7 @@ fn no_statement_scans_a_table() {
         .chain(run::STATEMENTS)
         .chain(fold::STATEMENTS)
         .chain(heads::STATEMENTS)
+        .chain(log::STATEMENTS)
         .chain(members::STATEMENTS)
         .chain(upkeep::STATEMENTS)
         .chain(recover::STATEMENTS);

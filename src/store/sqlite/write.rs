@@ -1,7 +1,7 @@
 //! One commit: effects into rows, in one transaction.
 //!
-//! Messages are appended to the log, and members' rows to the journal; both also go to the tail, which answers for them until they are
-//! folded. Everything else is written where it belongs.
+//! Messages are appended to the log, and members' rows with them, or to the journal; both also go to the tail, which answers for them until
+//! they are folded. Everything else is written where it belongs.
 
 use rusqlite::{Transaction, params};
 
@@ -13,12 +13,13 @@ use crate::domain::member::Member;
 use crate::domain::message::Message;
 use crate::domain::service::Assignment;
 use crate::domain::token::{Token, TokenHash};
+use crate::store::Result;
 use crate::store::sqlite::block::Entry;
 use crate::store::sqlite::int;
 use crate::store::sqlite::journal;
 use crate::store::sqlite::keys::Secret;
+use crate::store::sqlite::log;
 use crate::store::sqlite::segment::{Appended, RowAt};
-use crate::store::{Result, StoreError};
 
 const ADVANCE: &str = "UPDATE meta SET commit_number = ?1 WHERE id = 1";
 
@@ -41,16 +42,7 @@ const PUT_GROUP: &str = "
     ON CONFLICT (id) DO UPDATE SET owner = excluded.owner, name = excluded.name, image = excluded.image, description = excluded.description,
         jim_name = excluded.jim_name, member_count = excluded.member_count, next_slot = excluded.next_slot";
 
-const PUT_MESSAGE: &str = "
-    INSERT INTO message (id, conversation, position, sender, at, kind, body, origin, client_id, attributes, recalled)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
-
-// A message that is there already keeps its place, its key and who said it when.
-const CHANGE_MESSAGE: &str = "
-    UPDATE message SET kind = ?2, body = ?3, attributes = ?4, recalled = ?5 WHERE id = ?1";
-
-const PUT_JOURNAL: &str =
-    "INSERT INTO journal (commit_number, last_message, members) VALUES (?1, ?2, ?3)";
+const PUT_JOURNAL: &str = "INSERT INTO journal (commit_number, members) VALUES (?1, ?2)";
 
 const PUT_ASSIGNMENT: &str = "
     INSERT INTO assignment (visitor, agent, at) VALUES (?1, ?2, ?3) ON CONFLICT (visitor, agent) DO UPDATE SET at = excluded.at";
@@ -59,15 +51,13 @@ const RESERVE_ID: &str = "UPDATE meta SET reserved_id = max(reserved_id, ?1) WHE
 
 /// Every statement here, for the test that none of them scans a table.
 #[cfg(test)]
-pub(super) const STATEMENTS: [&str; 11] = [
+pub(super) const STATEMENTS: [&str; 9] = [
     ADVANCE,
     PUT_ACCOUNT,
     PUT_TOKEN,
     END_TOKEN,
     PUT_SINGLE,
     PUT_GROUP,
-    PUT_MESSAGE,
-    CHANGE_MESSAGE,
     PUT_JOURNAL,
     PUT_ASSIGNMENT,
     RESERVE_ID,
@@ -82,6 +72,8 @@ pub(super) struct Additions {
     pub(super) rows: Vec<u8>,
     /// Where they stand.
     pub(super) rows_at: Vec<RowAt>,
+    /// Of no use to the tail: in which chunks of the log are made.
+    chunk: Vec<u8>,
 }
 
 /// The rows of a batch of effects, each once as it stands in the end, sorted by their keys.
@@ -164,17 +156,27 @@ impl<'a> Batch<'a> {
             .partition_point(|message| message.id <= newest);
         let (changed, new) = self.messages.split_at(after);
         for message in changed {
-            change_message(transaction, message)?;
+            log::change(transaction, message)?;
         }
         self.append(new, secret, additions);
-        put_messages(transaction, new)?;
-        if additions.messages.is_empty() && additions.rows.is_empty() {
+        let (rows, rows_at) = match log::takes_rows(new.len(), additions.rows.len()) {
+            true => (&*additions.rows, &*additions.rows_at),
+            false => Default::default(),
+        };
+        log::append(
+            transaction,
+            number.0,
+            new,
+            rows,
+            rows_at,
+            &mut additions.chunk,
+        )?;
+        if additions.rows.len() > rows.len() {
+            let mut put = transaction.prepare_cached(PUT_JOURNAL)?;
+            put.execute(params![int(number.0), additions.rows])?;
+        } else if new.is_empty() {
             let mut advance = transaction.prepare_cached(ADVANCE)?;
             advance.execute([int(number.0)])?;
-        } else {
-            let newest = new.last().map_or(newest, |last| last.id);
-            let mut put = transaction.prepare_cached(PUT_JOURNAL)?;
-            put.execute(params![int(number.0), int(newest.0), additions.rows])?;
         }
         Ok(())
     }
@@ -275,44 +277,6 @@ fn put_conversation(transaction: &Transaction<'_>, conversation: &Conversation) 
         }
     };
     Ok(())
-}
-
-fn put_messages(transaction: &Transaction<'_>, messages: &[&Message]) -> Result<()> {
-    let mut put = transaction.prepare_cached(PUT_MESSAGE)?;
-    for message in messages {
-        put.execute(params![
-            int(message.id.0),
-            int(message.conversation.0),
-            int(message.position.0),
-            int(message.sender.0),
-            message.at.0,
-            message.kind.code(),
-            &*message.body,
-            message.origin as u8,
-            message.client_id.as_deref(),
-            message.attributes.as_deref(),
-            message.recalled,
-        ])?;
-    }
-    Ok(())
-}
-
-fn change_message(transaction: &Transaction<'_>, message: &Message) -> Result<()> {
-    let mut change = transaction.prepare_cached(CHANGE_MESSAGE)?;
-    let changed = change.execute(params![
-        int(message.id.0),
-        message.kind.code(),
-        &*message.body,
-        message.attributes.as_deref(),
-        message.recalled,
-    ])?;
-    match changed {
-        1 => Ok(()),
-        _ => Err(StoreError(format!(
-            "message {} is neither new nor in the log",
-            message.id
-        ))),
-    }
 }
 
 fn put_assignment(transaction: &Transaction<'_>, assignment: &Assignment) -> Result<()> {

@@ -33,8 +33,8 @@ fn what_is_wrong_is_printed_one_fault_a_line() {
         let rows = Connection::open(&file).and_then(|db| db.execute(statement, []));
         assert_eq!(rows.expect("the statement runs"), 1, "{statement}");
     };
-    sql("UPDATE message SET position = 1000 WHERE position = 200");
-    sql("UPDATE message SET sender = 3 WHERE position = 100");
+    sql("UPDATE log SET commit_number = 0 WHERE id = (SELECT max(id) FROM log)");
+    sql("DELETE FROM account WHERE name = 'sunsanniang'");
     let exit = run("check", server.data(), &[]);
     assert_eq!(exit.status.code(), Some(1), "{exit:?}");
     assert!(exit.stdout.len() >= 2, "{exit:?}");

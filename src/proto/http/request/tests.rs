@@ -501,7 +501,7 @@ fn a_long_head_is_not_remembered() {
             .as_deref()
             .expect("of the head that was parsed");
         assert_eq!(
-            (last.raw.len(), last.facts.is_some()),
+            (last.line.len() + last.rest.len(), last.facts.is_some()),
             (remembered, remembered > 0)
         );
     }

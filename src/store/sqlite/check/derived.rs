@@ -1,11 +1,12 @@
 //! Runs and their blocks, held to the log that they come from.
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 
 use super::{KeyRange, Report, Sum, Walk};
+use crate::domain::ids::MessageId;
 use crate::store::Result;
 use crate::store::sqlite::block::{Entry, Kind};
-use crate::store::sqlite::int;
+use crate::store::sqlite::log;
 use crate::store::sqlite::run::{Run, RunState, next_block, runs};
 
 /// Finds out of which messages the keys must be there.
@@ -105,21 +106,15 @@ fn walk_run(
 
 /// Looks every entry up, once it is known that some are wrong.
 fn name_wrong_places(connection: &Connection, report: &mut Report) -> Result<()> {
-    let mut find =
-        connection.prepare("SELECT conversation, position, sender FROM message WHERE id = ?1")?;
-    let mut failed = None;
     for run in runs(connection, RunState::Live, Kind::Lists)? {
         let mut wrong = Vec::new();
-        // What is wrong with the run itself is known already.
+        // What is wrong with the run itself is known already, as is what cannot be read in the log.
         walk_run(connection, &run, &mut Report::default(), |entry| {
-            let found = find.query_row([int(entry.message)], |row| {
-                Ok([row.get(0)?, row.get(1)?, row.get(2)?])
+            let found = log::find(connection, MessageId(entry.message), |found| {
+                [found.conversation.0, found.position.0, found.sender.0]
             });
-            let meant = [entry.list, entry.place, entry.sender].map(int);
-            match found.optional() {
-                Ok(found) if found != Some(meant) => wrong.push(*entry),
-                Ok(_) => {}
-                Err(error) => failed = Some(error),
+            if found.ok().flatten() != Some([entry.list, entry.place, entry.sender]) {
+                wrong.push(*entry);
             }
         })?;
         for entry in wrong {
@@ -129,7 +124,7 @@ fn name_wrong_places(connection: &Connection, report: &mut Report) -> Result<()>
             ));
         }
     }
-    failed.map_or(Ok(()), |error| Err(error.into()))
+    Ok(())
 }
 
 /// Each block belongs to one run that there is.

@@ -2,17 +2,17 @@
 
 use std::collections::{HashMap, HashSet};
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, Row};
 
 use super::{Known, Own, Place, Report, Walk};
-use crate::domain::ids::{AccountId, ConversationId, Position};
+use crate::domain::ids::{MessageId, Position};
 use crate::domain::member::Member;
-use crate::domain::message::Dialect;
 use crate::limits::{CLIENT_ID_TTL_MS, HOLES_MAX};
 use crate::store::Result;
 use crate::store::sqlite::heads;
 use crate::store::sqlite::int;
 use crate::store::sqlite::journal::take_member;
+use crate::store::sqlite::log::{self, Chunk, Logged};
 use crate::store::sqlite::members::{self, Rows};
 use crate::store::sqlite::varint::Bytes;
 
@@ -108,28 +108,13 @@ fn load_members(connection: &Connection, walk: &mut Walk, report: &mut Report) -
         }
         Ok(())
     })?;
-    let mut journal = connection.prepare(
-        "SELECT commit_number, last_message, members FROM journal ORDER BY commit_number",
-    )?;
-    let mut rows = journal.query([])?;
-    let mut last = (0, 0);
-    while let Some(row) = rows.next()? {
-        let (commit, message) = (number(row, 0)?, number(row, 1)?);
-        report.hold(message >= last.1, || {
-            format!(
-                "commit {commit} of the journal ends with a message before that of commit {}",
-                last.0
-            )
-        });
-        last = (commit, message);
-        let members: Vec<u8> = row.get(2)?;
-        let mut bytes = Bytes(&members);
+    for (commit, rows) in unfolded(connection, walk, report)? {
+        let mut bytes = Bytes(&rows);
         while !bytes.is_empty() {
             match take_member(&mut bytes) {
-                Ok(member) if commit > walk.state.fold_commit => take(member, walk, report),
-                Ok(_) => {}
+                Ok(member) => take(member, walk, report),
                 Err(error) => {
-                    report.fault(format!("commit {commit} of the journal: {error}"));
+                    report.fault(format!("the members' rows of commit {commit}: {error}"));
                     break;
                 }
             }
@@ -145,6 +130,33 @@ fn load_members(connection: &Connection, walk: &mut Walk, report: &mut Report) -
         }
     }
     Ok(())
+}
+
+/// The members' rows that the log and the journal have past the fold mark, by their commits.
+fn unfolded(
+    connection: &Connection,
+    walk: &Walk,
+    report: &mut Report,
+) -> Result<Vec<(u64, Vec<u8>)>> {
+    let mut found = Vec::new();
+    let mut chunks = connection.prepare(log::CHUNKS_AFTER)?;
+    let mut chunks = chunks.query([int(walk.state.fold_message)])?;
+    while let Some(row) = chunks.next()? {
+        match Chunk::of(row) {
+            Ok(chunk) => found.push((number(row, 0)?, chunk.rows.to_vec())),
+            Err(error) => report.fault(format!("a chunk of the log: {error}")),
+        }
+    }
+    let journal = "SELECT commit_number, members FROM journal WHERE commit_number > ?1";
+    let mut journal = connection.prepare(journal)?;
+    let journal = journal.query_map([int(walk.state.fold_commit)], |row| {
+        Ok((number(row, 0)?, row.get::<_, Vec<u8>>(1)?))
+    })?;
+    for row in journal {
+        found.push(row?);
+    }
+    found.sort_by_key(|(commit, _)| *commit);
+    Ok(found)
 }
 
 /// The rows of a group's members are found by its table, which has no others.
@@ -209,96 +221,130 @@ pub(super) fn walk_log(
     walk: &mut Walk,
     report: &mut Report,
 ) -> Result<()> {
-    let mut log = connection.prepare(
-        "SELECT id, conversation, position, sender, at, origin, client_id FROM message ORDER BY id",
-    )?;
-    let mut rows = log.query([])?;
-    let newest = "SELECT max(at) FROM message";
-    let newest: Option<i64> = connection.query_row(newest, [], |row| row.get(0))?;
-    let keys_since = newest.unwrap_or(0).saturating_sub(CLIENT_ID_TTL_MS);
-    while let Some(row) = rows.next()? {
-        let (message, list, position, sender) = (
-            number(row, 0)?,
-            number(row, 1)?,
-            number(row, 2)?,
-            number(row, 3)?,
-        );
-        let at: i64 = row.get(4)?;
-        report.messages += 1;
-        report.hold(walk.accounts.contains(&sender), || {
-            format!("message {message} is from account {sender}, which has no row")
+    let mut chunks = connection.prepare(log::CHUNKS_AFTER)?;
+    let mut chunks = chunks.query([-1])?;
+    let (mut last_commit, mut last) = (0, 0);
+    let mut keys = Keys::default();
+    while let Some(row) = chunks.next()? {
+        let (commit, newest) = (number(row, 0)?, number(row, 1)?);
+        report.hold(commit >= last_commit, || {
+            format!(
+                "message {newest} is of commit {commit}, and one before it of commit {last_commit}"
+            )
         });
-        let is_folded = message <= walk.state.fold_message;
-        match walk.conversations.get_mut(&list) {
-            None => report.fault(format!(
-                "message {message} is in conversation {list}, which has no row"
-            )),
-            Some(known) => {
-                let before = known.newest;
-                report.hold(before.position.checked_add(1) == Some(position), || {
-                    format!(
-                        "message {message} of conversation {list} is at position {position}, and the one before it at {}",
-                        before.position
-                    )
-                });
-                report.hold(at >= before.at || before.position == 0, || {
-                    format!(
-                        "message {message} of conversation {list} is earlier than the one before it"
-                    )
-                });
-                known.newest = Place {
-                    position,
-                    message,
-                    at,
-                };
-                if is_folded {
-                    known.folded = known.newest;
+        last_commit = commit;
+        let chunk = match Chunk::of(row) {
+            Ok(chunk) => chunk,
+            Err(error) => {
+                report.fault(format!("the log's chunk of message {newest}: {error}"));
+                continue;
+            }
+        };
+        for message in chunk.messages() {
+            match message {
+                Ok(message) => {
+                    let id = message.id.0;
+                    report.hold(last < id, || {
+                        format!("message {id} comes after message {last}")
+                    });
+                    last = id;
+                    walk_message(&message, walk, &mut keys, report);
+                }
+                Err(error) => {
+                    report.fault(format!("the log's chunk of message {newest}: {error}"));
                 }
             }
         }
-        if let Some(own) = walk.members.get_mut(&(list, sender)) {
-            own.counted += 1;
-            own.counted_read += u64::from(position <= own.read);
-        }
-        if !is_folded {
-            continue;
-        }
-        walk.lists.add([list, position, message, sender]);
-        let client_id = row.get_ref(6)?.as_str_or_null().unwrap_or_default();
-        let Some(client_id) = client_id else { continue };
-        let Some(origin) = Dialect::from_code(row.get(5)?) else {
-            report.fault(format!("message {message} is of no dialect"));
-            continue;
-        };
-        let (account, conversation) = (AccountId(sender), ConversationId(list));
-        let key = walk.secret.key(account, conversation, origin, client_id);
-        let after = walk.keys.partition_point(|range| range.last < message);
-        match walk
-            .keys
-            .get_mut(after)
-            .filter(|range| range.first <= message)
-        {
-            Some(range) => range.expected.add([key, message, message, 0]),
-            None => report.hold(at < keys_since, || {
-                format!("the client's id of message {message} has no key")
-            }),
-        }
+        report.hold(last == newest, || {
+            format!("a chunk of the log that should end with message {newest} ends with {last}")
+        });
+    }
+    let keys_since = keys.newest_at.saturating_sub(CLIENT_ID_TTL_MS);
+    if let Some((at, message)) = keys.lacking {
+        report.hold(at < keys_since, || {
+            format!("the client's id of message {message} has no key")
+        });
     }
     Ok(())
 }
 
+/// What is known of messages whose clients' ids must have keys.
+#[derive(Debug, Default)]
+struct Keys {
+    /// The latest time of a message.
+    newest_at: i64,
+    /// The latest message that no run of keys covers, and when it was said.
+    lacking: Option<(i64, u64)>,
+}
+
+fn walk_message(message: &Logged<'_>, walk: &mut Walk, keys: &mut Keys, report: &mut Report) {
+    let (id, list, position) = (message.id.0, message.conversation.0, message.position.0);
+    let (sender, at) = (message.sender.0, message.at.0);
+    report.messages += 1;
+    report.hold(walk.accounts.contains(&sender), || {
+        format!("message {id} is from account {sender}, which has no row")
+    });
+    let is_folded = id <= walk.state.fold_message;
+    match walk.conversations.get_mut(&list) {
+        None => report.fault(format!(
+            "message {id} is in conversation {list}, which has no row"
+        )),
+        Some(known) => {
+            let before = known.newest;
+            report.hold(before.position.checked_add(1) == Some(position), || {
+                format!(
+                    "message {id} of conversation {list} is at position {position}, and the one before it at {}",
+                    before.position
+                )
+            });
+            report.hold(at >= before.at || before.position == 0, || {
+                format!("message {id} of conversation {list} is earlier than the one before it")
+            });
+            known.newest = Place {
+                position,
+                message: id,
+                at,
+            };
+            if is_folded {
+                known.folded = known.newest;
+            }
+        }
+    }
+    if let Some(own) = walk.members.get_mut(&(list, sender)) {
+        own.counted += 1;
+        own.counted_read += u64::from(position <= own.read);
+    }
+    keys.newest_at = keys.newest_at.max(at);
+    if !is_folded {
+        return;
+    }
+    walk.lists.add([list, position, id, sender]);
+    let Some(client_id) = message.client_id else {
+        return;
+    };
+    let (account, conversation) = (message.sender, message.conversation);
+    let key = walk
+        .secret
+        .key(account, conversation, message.origin, client_id);
+    let after = walk.keys.partition_point(|range| range.last < id);
+    match walk.keys.get_mut(after).filter(|range| range.first <= id) {
+        Some(range) => range.expected.add([key, id, id, 0]),
+        None => keys.lacking = keys.lacking.max(Some((at, id))),
+    }
+}
+
 /// Holds heads and members' counts to the log.
 pub(super) fn check(connection: &Connection, walk: &Walk, report: &mut Report) -> Result<()> {
-    let mut find = connection
-        .prepare("SELECT at FROM message WHERE id = ?1 AND conversation = ?2 AND position = ?3")?;
     for (id, known) in &walk.conversations {
         let head = known.head;
         let mut is_right = head == known.folded || head.position == 0 && known.folded.position == 0;
         if !is_right {
             // A fold under way is ahead of its mark.
-            let key = params![int(head.message), int(*id), int(head.position)];
-            let mut found = find.query_map(key, |row| row.get::<_, i64>(0))?;
-            let is_there = found.next().transpose()? == Some(head.at);
+            let said = (*id, head.position, head.at);
+            let found = log::find(connection, MessageId(head.message), |found| {
+                (found.conversation.0, found.position.0, found.at.0)
+            });
+            let is_there = found.ok().flatten() == Some(said);
             is_right = is_there && head.position > known.folded.position;
         }
         report.hold(is_right, || {

@@ -18,6 +18,7 @@ use crate::domain::message::{Dialect, Message, MessageKind};
 use crate::store::Store;
 use crate::store::sqlite::heads::{self, HeadWriter};
 use crate::store::sqlite::journal::put_row;
+use crate::store::sqlite::log;
 use crate::store::sqlite::members::{self, PageChange, Rows};
 use crate::store::sqlite::{Durability, SqliteStore};
 
@@ -102,41 +103,29 @@ fn a_whole_store_has_no_faults() {
 fn damage_is_named() {
     for (sql, fault) in [
         (
-            "DELETE FROM message WHERE id = 120",
-            "the one before it at 19",
-        ),
-        (
-            "UPDATE message SET position = 50 WHERE id = 140",
-            "is at position 50",
-        ),
-        (
-            "UPDATE message SET at = 1 WHERE id = 120",
-            "is earlier than the one before it",
-        ),
-        (
-            "UPDATE message SET sender = 3 WHERE id = 102",
-            "and the log says otherwise",
-        ),
-        (
-            "UPDATE message SET sender = 9 WHERE id = 139",
-            "which has no row",
-        ),
-        (
-            "UPDATE message SET client_id = 'y' WHERE id = 103",
-            "keys that are not those",
-        ),
-        (
             "DELETE FROM account WHERE id = 3",
             "is with account 3, which has no row",
         ),
-        ("DELETE FROM journal WHERE commit_number = 41", "counts"),
+        ("DELETE FROM log WHERE id = 120", "the one before it at 19"),
         (
-            "UPDATE journal SET members = x'ff' WHERE commit_number = 41",
-            "of the journal",
+            "UPDATE log SET commit_number = 9 WHERE id = 140",
+            "is of commit 9, and one before it of commit",
         ),
         (
-            "UPDATE journal SET last_message = 9 WHERE commit_number = 41",
-            "of the journal ends with",
+            "UPDATE log SET id = 100 WHERE id = 101",
+            "and the log says otherwise",
+        ),
+        (
+            "UPDATE log SET data = x'' WHERE id = 140",
+            "a chunk of the log",
+        ),
+        (
+            "UPDATE log SET data = CAST(substr(data, 1, length(data) - 1) || x'ff' AS BLOB) WHERE id = 120",
+            "the log's chunk of message 120",
+        ),
+        (
+            "INSERT INTO journal VALUES (50, x'ff')",
+            "the members' rows of commit 50",
         ),
         (
             "DELETE FROM block WHERE id = (SELECT max(block) FROM block_key)",
@@ -158,10 +147,6 @@ fn damage_is_named() {
         (
             "UPDATE run SET first_message = 1 WHERE state = 1",
             "cover the same messages",
-        ),
-        (
-            "UPDATE member_page SET data = x''; DELETE FROM journal",
-            "lacks the row of one of its two members",
         ),
         (
             "UPDATE member_page SET data = substr(data, 1, length(data) - 1)",
@@ -189,6 +174,70 @@ fn damage_is_named() {
         assert!(
             faults.iter().any(|named| named.contains(fault)),
             "{sql}: {faults:?}"
+        );
+    }
+}
+
+/// A store as [`store`], of which everything is folded.
+fn folded_store() -> TempDir {
+    let dir = store();
+    let mut again = SqliteStore::new(dir.path(), Durability::Process);
+    again.open().unwrap();
+    again.close().unwrap();
+    dir
+}
+
+#[test]
+fn members_without_rows_are_named() {
+    let faults = faults_after(folded_store().path(), "UPDATE member_page SET data = x''");
+    let fault = "lacks the row of one of its two members";
+    assert!(faults.iter().any(|named| named.contains(fault)));
+}
+
+#[test]
+fn each_kind_of_damage_to_messages_is_named() {
+    type Edit = fn(&mut Message);
+    let cases: [(u64, Edit, &str); 6] = [
+        (
+            140,
+            |message| message.position = Position(50),
+            "is at position 50",
+        ),
+        (
+            120,
+            |message| message.at = TimeMs(1),
+            "is earlier than the one before it",
+        ),
+        (
+            102,
+            |message| message.sender = AccountId(3),
+            "and the log says otherwise",
+        ),
+        (
+            139,
+            |message| message.sender = AccountId(9),
+            "which has no row",
+        ),
+        (
+            130,
+            |message| message.id = MessageId(129),
+            "message 129 comes after message 129",
+        ),
+        (
+            103,
+            |message| message.client_id = Some(Arc::from("y")),
+            "keys that are not those",
+        ),
+    ];
+    for (id, edit, fault) in cases {
+        let dir = store();
+        let connection = Connection::open(dir.path().join(FILE_NAME)).unwrap();
+        log::edit(&connection, MessageId(id), edit).unwrap();
+        drop(connection);
+        let faults = check(dir.path()).unwrap().faults;
+        assert!(
+            faults.iter().any(|named| named.contains(fault)),
+            "{fault}: {faults:?}"
         );
     }
 }
@@ -239,7 +288,7 @@ fn wrong_heads_are_named() {
     }
 }
 
-/// The faults of a store without a journal after `edit` of all members' rows that are folded.
+/// The faults of a store after `edit` of all members' rows, which are folded.
 fn faults_after_edit(dir: &Path, edit: fn(&mut Member)) -> Vec<String> {
     let connection = Connection::open(dir.join(FILE_NAME)).unwrap();
     let mut edited = Vec::new();
@@ -262,7 +311,7 @@ fn faults_after_edit(dir: &Path, edit: fn(&mut Member)) -> Vec<String> {
     }
     change.store(&connection).unwrap();
     drop(connection);
-    faults_after(dir, "DELETE FROM journal")
+    check(dir).unwrap().faults
 }
 
 #[test]
@@ -283,7 +332,7 @@ fn each_kind_of_damage_to_members_is_named() {
         (|member| member.sent += 1, "own messages and"),
     ];
     for (edit, fault) in cases {
-        let faults = faults_after_edit(store().path(), edit);
+        let faults = faults_after_edit(folded_store().path(), edit);
         assert!(
             faults.iter().any(|named| named.contains(fault)),
             "{fault}: {faults:?}"
@@ -293,11 +342,7 @@ fn each_kind_of_damage_to_members_is_named() {
 
 #[test]
 fn pages_are_checked() {
-    let dir = store();
-    let mut again = SqliteStore::new(dir.path(), Durability::Process);
-    again.open().unwrap();
-    again.close().unwrap();
-    drop(again);
+    let dir = folded_store();
     let file = dir.path().join(FILE_NAME);
     let mut bytes = std::fs::read(&file).unwrap();
     let page = bytes.len() / 8192 / 2 * 8192;

@@ -13,6 +13,7 @@ use crate::domain::message::Dialect;
 use crate::limits::CLIENT_ID_TTL_MS;
 use crate::store::sqlite::check::check;
 use crate::store::sqlite::heads;
+use crate::store::sqlite::journal::{put_key, put_row};
 use crate::store::sqlite::{Durability, FILE_NAME, SqliteStore};
 use crate::store::{Order, Snapshot, Store};
 
@@ -304,4 +305,110 @@ fn an_empty_file_of_version_6_is_brought_on() {
     drop(store);
     let report = check(dir.path()).unwrap();
     assert_eq!(report.faults, [""; 0]);
+}
+
+/// What a program of version 7 left behind when it ended suddenly: the messages of version 3, which are folded, and commits that are not,
+/// each with two messages in conversation 1 and the row of their sender.
+fn write_version_7(dir: &Path, commits: i64) {
+    write_version_3(dir, MESSAGES);
+    let mut connection = Connection::open(dir.join(FILE_NAME)).unwrap();
+    migrate_to(&mut connection, 3, 7).unwrap();
+    let transaction = connection.transaction().unwrap();
+    let message =
+        "INSERT INTO message VALUES (?1, 1, ?2, 2, ?3, 0, 'new ' || ?2, 4, 'n' || ?2, 'a', 0)";
+    let journal = "INSERT INTO journal VALUES (?1, ?2, ?3)";
+    let mut member = Member::new(
+        ConversationId(1),
+        AccountId(2),
+        Slot(0),
+        Position(0),
+        TimeMs(0),
+    );
+    for commit in 1..=commits {
+        for position in [2 * commit - 1, 2 * commit] {
+            let row = [position + 100_000, position + MESSAGES, NEWEST_AT];
+            transaction.execute(message, row).unwrap();
+        }
+        member.sent = (MESSAGES / 2 + 2 * commit) as u64;
+        let mut row = Vec::new();
+        put_key(&mut row, &member);
+        put_row(&mut row, &member);
+        let row = params![commit + 77, 2 * commit + 100_000, row];
+        transaction.execute(journal, row).unwrap();
+    }
+    transaction.commit().unwrap();
+}
+
+#[test]
+fn rows_of_the_log_are_packed() {
+    let dir = tempfile::tempdir().unwrap();
+    write_version_7(dir.path(), 20);
+    let mut store = SqliteStore::new(dir.path(), Durability::Process);
+    let counters = store.open().unwrap();
+    assert_eq!((counters.commit.0, counters.message.0), (97, 100_040));
+    see(&store, |snapshot| {
+        let page = |from, to| {
+            let page =
+                snapshot.messages(ConversationId(1), from..=to, Order::OldestFirst, usize::MAX);
+            page.unwrap()
+        };
+        let all = MESSAGES as u64;
+        assert!(
+            page(1, all)
+                .iter()
+                .zip(1..)
+                .all(|(message, position)| message.position.0 == position
+                    && *message.body == *format!("m{}", 98 + 2 * position))
+        );
+        let new = page(all + 1, u64::MAX);
+        assert_eq!(new.len(), 40);
+        for (message, position) in new.iter().zip(all + 1..) {
+            let body = format!("new {position}");
+            assert_eq!((message.position.0, &*message.body), (position, &*body));
+            assert_eq!(
+                (message.sender, message.at),
+                (AccountId(2), TimeMs(NEWEST_AT))
+            );
+            let texts = (message.client_id.as_deref(), message.attributes.as_deref());
+            let client_id = format!("n{position}");
+            assert_eq!(texts, (Some(&*client_id), Some("a")));
+            let named =
+                snapshot.message_named(AccountId(2), ConversationId(1), Dialect::Chat, &client_id);
+            assert_eq!(named.unwrap().as_ref(), Some(message));
+        }
+        let member = snapshot.member(ConversationId(1), AccountId(2)).unwrap();
+        assert_eq!(member.unwrap().sent, all / 2 + 40);
+    });
+    store.close().unwrap();
+    drop(store);
+    let report = check(dir.path()).unwrap();
+    assert_eq!(report.faults, [""; 0]);
+    assert_eq!(report.messages, 2 * MESSAGES as u64 + 40);
+    let bytes = std::fs::read(dir.path().join(FILE_NAME)).unwrap();
+    let said = bytes.windows(8).filter(|found| found == b"new 3017");
+    assert_eq!(said.count(), 1);
+}
+
+#[test]
+fn a_damaged_log_of_version_7_is_refused_and_left() {
+    for (damage, what) in [
+        ("UPDATE message SET kind = 9 WHERE id = 150", "of no kind"),
+        ("UPDATE message SET origin = 9 WHERE id = 150", "no dialect"),
+        ("DELETE FROM journal WHERE commit_number = 80", "no commit"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        write_version_7(dir.path(), 3);
+        let connection = Connection::open(dir.path().join(FILE_NAME)).unwrap();
+        connection.execute_batch(damage).unwrap();
+        drop(connection);
+        let mut store = SqliteStore::new(dir.path(), Durability::Process);
+        let refused = store.open().unwrap_err();
+        assert!(refused.0.contains(what), "{refused}");
+        drop(store);
+        let connection = Connection::open(dir.path().join(FILE_NAME)).unwrap();
+        assert_eq!(version(&connection).unwrap(), 7);
+        let count = "SELECT count(*) FROM message";
+        let count: i64 = connection.query_row(count, [], |row| row.get(0)).unwrap();
+        assert_eq!(count, 2 * MESSAGES + 6);
+    }
 }

@@ -6,8 +6,7 @@ use rusqlite::Row;
 
 use crate::domain::account::{Account, Profile, ServiceRole};
 use crate::domain::conversation::{Conversation, ConversationKind, Group, Head, Pair};
-use crate::domain::ids::{AccountId, ConversationId, MessageId, Position, Slot, TimeMs};
-use crate::domain::message::{Dialect, Message, MessageKind};
+use crate::domain::ids::{AccountId, ConversationId, Slot, TimeMs};
 use crate::domain::token::{Token, TokenHash};
 use crate::store::StoreError;
 
@@ -89,22 +88,4 @@ pub(super) fn conversation(row: &Row<'_>) -> rusqlite::Result<Conversation> {
             ..Head::default()
         },
     })
-}
-
-/// A row of the log.
-pub(super) fn message(row: &Row<'_>) -> rusqlite::Result<Arc<Message>> {
-    let (kind, origin) = (row.get(5)?, row.get(7)?);
-    Ok(Arc::new(Message {
-        id: MessageId(number(row, 0)?),
-        conversation: ConversationId(number(row, 1)?),
-        position: Position(number(row, 2)?),
-        sender: AccountId(number(row, 3)?),
-        at: TimeMs(row.get(4)?),
-        kind: MessageKind::from_code(kind).ok_or_else(|| unknown_code(5, kind))?,
-        body: row.get(6)?,
-        origin: Dialect::from_code(origin).ok_or_else(|| unknown_code(7, i64::from(origin)))?,
-        client_id: row.get(8)?,
-        attributes: row.get(9)?,
-        recalled: row.get(10)?,
-    }))
 }
