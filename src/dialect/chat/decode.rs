@@ -140,8 +140,6 @@ fn straight(letter: char) -> char {
 
 /// What the message is named by that an acknowledgement means.
 const SOURCE: &str = "srcId";
-/// What may stand between that and the number.
-const BETWEEN: [char; 7] = ['"', '\'', ' ', ':', '\t', '\n', '\r'];
 
 /// The number in `{"srcId":N}` or `{'srcId': 'N'}`. One that passed through a client's double may have an exponent; then it is what
 /// JavaScript writes for that double.
@@ -151,7 +149,8 @@ fn source(content: &str) -> Result<u64, Bad> {
         .position(|part| part == SOURCE.as_bytes())
         .ok_or(Bad)?;
     let rest = content.get(at + SOURCE.len()..).ok_or(Bad)?;
-    let rest = rest.trim_start_matches(|letter| BETWEEN.contains(&straight(letter)));
+    let is_between = |letter| matches!(letter, '"' | '\'' | ' ' | ':' | '\t' | '\n' | '\r');
+    let rest = rest.trim_start_matches(|letter| is_between(straight(letter)));
     let is_part = |letter: char| letter.is_ascii_digit() || matches!(letter, '.' | 'e' | 'E' | '+');
     let number = rest
         .split(|letter| !is_part(letter))
