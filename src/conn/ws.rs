@@ -423,7 +423,8 @@ impl<E: Endpoint> Talk<E> {
         self.calls = self.calls.wrapping_add(1);
         let under_way = self.under_way.get_or_insert_with(|| {
             Box::new(UnderWay {
-                flights: VecDeque::new(),
+                // Mostly there is but one.
+                flights: VecDeque::with_capacity(1),
                 held: None,
                 is_opening: false,
             })
