@@ -423,8 +423,11 @@ impl<E: Endpoint> Talk<E> {
         self.calls = self.calls.wrapping_add(1);
         let under_way = self.under_way.get_or_insert_with(|| {
             Box::new(UnderWay {
-                // Mostly there is but one.
-                flights: VecDeque::with_capacity(1),
+                // While a read is under way there is no other.
+                flights: match turnstile {
+                    Turnstile::Read => VecDeque::with_capacity(1),
+                    Turnstile::Write | Turnstile::Silent => VecDeque::new(),
+                },
                 held: None,
                 is_opening: false,
             })
