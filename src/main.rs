@@ -93,8 +93,11 @@ fn check_store(data: &Path) -> Result<(), String> {
 
 fn back_up(data: &Path, to: &Path) -> Result<(), String> {
     let copied = backup::backup(data, to).map_err(|error| error.to_string())?;
-    let (to, bytes, commit) = (to.display(), copied.bytes, copied.commit);
-    print(format!("{to}: {bytes} bytes, all up to commit {commit}"))?;
+    let (to, bytes) = (to.display(), copied.bytes);
+    print(match copied.commit {
+        Some(commit) => format!("{to}: {bytes} bytes, all up to commit {commit}"),
+        None => format!("{to}: {bytes} bytes, of an earlier imd"),
+    })?;
     let uploads = data.join("uploads");
     if uploads.is_dir() {
         print(format!("copy {} as files now", uploads.display()))?;

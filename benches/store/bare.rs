@@ -1,4 +1,5 @@
-//! The bound: messages appended to a table without any index, with the store's settings. Nothing can be found in it but by its id.
+//! What the store is held to: messages appended to a table without any index, a row for each, with the store's settings. Nothing can be
+//! found in it but by its id.
 //!
 //! Like the store it moves its write-ahead log on a thread of its own and starts the log anew before it grows past the same bound.
 

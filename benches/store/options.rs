@@ -11,7 +11,7 @@ use crate::world::Extras;
 /// What takes the messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Variant {
-    /// A table without an index: the bound.
+    /// A table without an index, a row for each message.
     Bare,
     /// The store.
     Plain,
@@ -24,7 +24,7 @@ pub enum Variant {
 }
 
 impl Variant {
-    /// All of them; the bound stands first.
+    /// All of them; the bare log stands first.
     pub const ALL: [Variant; 5] = [
         Variant::Bare,
         Variant::Plain,
@@ -47,7 +47,7 @@ impl Variant {
     /// What stands in the tables.
     pub fn title(self) -> &'static str {
         match self {
-            Variant::Bare => "bare log (the bound)",
+            Variant::Bare => "bare log",
             Variant::Plain => "this store",
             Variant::Acknowledged => "… with acknowledgements",
             Variant::Named => "… with client ids",
@@ -79,7 +79,7 @@ pub struct Options {
     pub durability: Durability,
     /// Where the stores are made.
     pub directory: PathBuf,
-    /// What is measured beside the bound.
+    /// What is measured beside the bare log.
     pub variants: Vec<Variant>,
     /// Where what was found is written for programs.
     pub json: Option<PathBuf>,
@@ -168,7 +168,7 @@ fn command() -> Command {
                 .action(ArgAction::Append)
                 .value_parser(["plain", "acks", "ids", "both"])
                 .help(
-                    "Measure this one beside the bound; can be given several times [default: all]",
+                    "Measure this one beside the bare log; can be given several times [default: all]",
                 ),
         )
         .arg(

@@ -185,7 +185,8 @@ impl MessageKind {
         if let Some(event) = events.find(|event| EVENT_CODE_BASE + **event as i64 == code) {
             return Some(MessageKind::Event(*event));
         }
-        i32::try_from(code - OTHER_CODE_BASE)
+        let number = code.checked_sub(OTHER_CODE_BASE)?;
+        i32::try_from(number)
             .ok()
             .filter(|_| code > i64::from(u16::MAX))
             .map(MessageKind::Other)
@@ -215,5 +216,6 @@ mod tests {
         assert_eq!(MessageKind::from_code(9), None);
         assert_eq!(MessageKind::from_code(EVENT_CODE_BASE + 9), None);
         assert_eq!(MessageKind::from_code(-1), None);
+        assert_eq!(MessageKind::from_code(i64::MIN), None);
     }
 }

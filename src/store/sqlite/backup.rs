@@ -17,8 +17,8 @@ use crate::store::{Result, StoreError};
 /// What was copied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Copied {
-    /// The newest commit in the copy.
-    pub commit: CommitNumber,
+    /// The newest commit in the copy; `None` if another version of the program wrote the file.
+    pub commit: Option<CommitNumber>,
     /// Bytes of the copy.
     pub bytes: u64,
 }
@@ -73,12 +73,7 @@ fn copy(directory: &Path, partial: &Path) -> Result<Copied> {
     let file = directory.join(FILE_NAME);
     let source = open_reader(&file).map_err(|error| error.of_file(&file))?;
     // An open transaction makes all steps one snapshot. Without it each commit of a server would have the copy start anew.
-    source
-        .execute_batch("BEGIN")
-        .map_err(StoreError::from)
-        .and_then(|()| migrate::version(&source))
-        .map_err(|error| error.of_file(&file))?;
-    let commit = read::newest_commit(&source).map_err(|error| error.of_file(&file))?;
+    let commit = begin(&source).map_err(|error| error.of_file(&file))?;
     write_pages(&source, partial).map_err(|error| error.of_file(partial))?;
     let written = File::open(partial).and_then(|written| {
         written.sync_all()?;
@@ -88,6 +83,15 @@ fn copy(directory: &Path, partial: &Path) -> Result<Copied> {
         .map_err(|error| io_error("sync", partial, error))?
         .len();
     Ok(Copied { commit, bytes })
+}
+
+/// Begins a transaction, which sees the file as it is, and gives the newest commit if this program knows where that stands.
+fn begin(source: &Connection) -> Result<Option<CommitNumber>> {
+    source.execute_batch("BEGIN")?;
+    match migrate::version(source)? {
+        migrate::VERSION => read::newest_commit(source).map(Some),
+        _ => Ok(None),
+    }
 }
 
 fn write_pages(source: &Connection, partial: &Path) -> Result<()> {

@@ -1,4 +1,5 @@
-//! Members' rows as bytes: in the journal, which keeps what each commit changed, in memory until they are folded, and in pages after that.
+//! Members' rows as bytes: in the log or the journal, which keep what each commit changed, in memory until they are folded, and in pages
+//! after that.
 
 use std::sync::Arc;
 

@@ -1,7 +1,8 @@
 //! The log: messages in the order of their ids, several to a row, so that a commit inserts few rows.
 //!
 //! A row is a chunk of what one commit appended: some of its messages, and some of the members' rows that changed with them, which the
-//! journal would have if they were not here. Recovery needs these until they are folded; then they are passed over.
+//! journal would have if they were not here. Recovery needs these until they are folded; then they stay and are passed over, which takes
+//! less writing than to have them on pages of their own and delete them. No chunk crosses a commit that is not folded, so none the fold mark.
 //!
 //! ```text
 //! chunk:   bytes of members' rows+; these, as in the journal; time± of the first message; the messages
@@ -11,7 +12,7 @@
 
 use std::sync::Arc;
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row, params};
 
 use crate::domain::ids::{AccountId, ConversationId, MessageId, Position, TimeMs};
 use crate::domain::message::{Dialect, Message, MessageKind};
@@ -22,7 +23,7 @@ use crate::store::{Result, StoreError};
 
 const PUT: &str = "INSERT INTO log (id, commit_number, data) VALUES (?1, ?2, ?3)";
 const CHANGE: &str = "UPDATE log SET data = ?2 WHERE id = ?1";
-const CHUNK_OF: &str = "SELECT id, data FROM log WHERE id >= ?1 ORDER BY id LIMIT 1";
+const CHUNK_OF: &str = "SELECT commit_number, id, data FROM log WHERE id >= ?1 ORDER BY id LIMIT 1";
 /// The rows of [`Chunk::of`] whose newest messages are newer than a message.
 pub(super) const CHUNKS_AFTER: &str =
     "SELECT commit_number, id, data FROM log WHERE id > ?1 ORDER BY id";
@@ -50,8 +51,8 @@ pub(super) fn takes_rows(messages: usize, bytes: usize) -> bool {
     messages > 0 && bytes <= messages * ROWS_BYTES_MAX
 }
 
-/// Appends the messages of a commit, which rise by their ids and are newer than all that are there, and `rows` of members, which are part of
-/// what `rows_at` has. Chunks are made in `data`, which is kept for its memory.
+/// Appends the messages of a commit, which rise by their ids and are newer than all that are there, and `rows` of members, each of which
+/// ends where `rows_at` says. Chunks are made in `data`, which is kept for its memory.
 ///
 /// # Errors
 /// When they cannot be written.
@@ -75,16 +76,16 @@ pub(super) fn append(
         let count = left.iter().take_while(fits).count().max(1);
         let (chunk, rest) = left.split_at(count);
         left = rest;
-        // As many of the rows as of the messages.
-        let done = messages.len() - left.len();
-        let rows_at = rows_at.get(..rows_at.len() * done / messages.len());
-        let end = rows_at
-            .and_then(<[RowAt]>::last)
-            .map_or(0, |last| last.row.end);
-        let rows = rows.get(rows_done..end).unwrap_or_default();
-        rows_done = rows_done.max(end);
+        // As much of the rows as of the messages.
+        let share = rows.len() * (messages.len() - left.len()) / messages.len();
+        let rows_before = rows_at.partition_point(|at| at.row.end <= share);
+        let last = rows_before
+            .checked_sub(1)
+            .and_then(|last| rows_at.get(last));
+        let end = last.map_or(0, |last| last.row.end);
+        begin(rows.get(rows_done..end).unwrap_or_default(), first.at, data);
+        rows_done = end;
         let newest = chunk.last().map_or(first.id, |last| last.id);
-        begin(rows, first.at, data);
         for message in chunk {
             put_message(data, newest, first.at, &Logged::of(message));
         }
@@ -129,27 +130,37 @@ pub(super) fn edit(
     id: MessageId,
     edit: impl FnOnce(&mut Message),
 ) -> Result<()> {
-    let not_there = || StoreError(format!("message {id} is neither new nor in the log"));
     let mut find = connection.prepare_cached(CHUNK_OF)?;
     let mut rows = find.query([int(id.0)])?;
-    let row = rows.next()?.ok_or_else(not_there)?;
-    let newest = MessageId(row.get::<_, i64>(0)?.cast_unsigned());
-    let chunk = Chunk::new(newest.0, row.get_ref(1)?.as_blob().map_err(no_blob)?)?;
-    let mut edited = chunk.find(id)?.ok_or_else(not_there)?.to_message();
+    let chunk = rows.next()?.map(Chunk::of).transpose()?;
+    let found = match chunk {
+        Some(chunk) => chunk.find(id)?.map(|found| (chunk, found)),
+        None => None,
+    };
+    let Some((chunk, found)) = found else {
+        let what = format!("message {id} is neither new nor in the log");
+        return Err(StoreError(what));
+    };
+    let mut edited = found.to_message();
     edit(&mut edited);
     let mut data = Vec::new();
     begin(chunk.rows, chunk.at, &mut data);
-    for message in chunk.messages() {
-        let message = message?;
-        let message = match message.id == id {
-            true => Logged::of(&edited),
-            false => message,
-        };
-        put_message(&mut data, newest, chunk.at, &message);
+    let mut messages = Bytes(chunk.messages);
+    while !messages.is_empty() {
+        let message = part(&mut messages)?;
+        match chunk.id(&mut message.clone())? == id {
+            true => put_message(&mut data, chunk.newest, chunk.at, &Logged::of(&edited)),
+            // As it is, even if it is damaged.
+            false => {
+                put(&mut data, message.0.len() as u64);
+                data.extend_from_slice(message.0);
+            }
+        }
     }
+    let newest = int(chunk.newest.0);
     drop(rows);
     let mut put = connection.prepare_cached(CHANGE)?;
-    put.execute(params![int(newest.0), data])?;
+    put.execute(params![newest, data])?;
     Ok(())
 }
 
@@ -172,19 +183,17 @@ pub(super) fn find<T>(
 ) -> Result<Option<T>> {
     let mut find = connection.prepare_cached(CHUNK_OF)?;
     let mut rows = find.query([int(id.0)])?;
-    let Some(row) = rows.next()? else {
-        return Ok(None);
-    };
-    let newest = row.get::<_, i64>(0)?.cast_unsigned();
-    let chunk = Chunk::new(newest, row.get_ref(1)?.as_blob().map_err(no_blob)?)?;
-    Ok(chunk.find(id)?.as_ref().map(read))
+    match rows.next()? {
+        Some(row) => Ok(Chunk::of(row)?.find(id)?.as_ref().map(read)),
+        None => Ok(None),
+    }
 }
 
 /// A row of the log.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Chunk<'a> {
     /// Its newest message.
-    newest: u64,
+    newest: MessageId,
     /// Rows of members, as in the journal.
     pub(super) rows: &'a [u8],
     /// When its first message was said.
@@ -197,13 +206,17 @@ impl<'a> Chunk<'a> {
     ///
     /// # Errors
     /// When it is damaged.
-    pub(super) fn of(row: &'a rusqlite::Row<'_>) -> Result<Chunk<'a>> {
-        let newest = row.get::<_, i64>(1)?.cast_unsigned();
-        Chunk::new(newest, row.get_ref(2)?.as_blob().map_err(no_blob)?)
+    pub(super) fn of(row: &'a Row<'_>) -> Result<Chunk<'a>> {
+        let newest = MessageId(row.get::<_, i64>(1)?.cast_unsigned());
+        let data = row.get_ref(2)?.as_blob();
+        Chunk::new(
+            newest,
+            data.map_err(|_| damaged("a chunk of the log is no blob"))?,
+        )
     }
 
     /// The chunk `data`, whose newest message has the id `newest`.
-    fn new(newest: u64, data: &'a [u8]) -> Result<Chunk<'a>> {
+    fn new(newest: MessageId, data: &'a [u8]) -> Result<Chunk<'a>> {
         let mut bytes = Bytes(data);
         let length = bytes.number()?;
         Ok(Chunk {
@@ -222,10 +235,8 @@ impl<'a> Chunk<'a> {
             if bytes.is_empty() {
                 return None;
             }
-            let message = part(&mut bytes).and_then(|mut part| {
-                let below = part.number()?;
-                chunk.read(below, part)
-            });
+            let message =
+                part(&mut bytes).and_then(|mut part| chunk.read(chunk.id(&mut part)?, part));
             if message.is_err() {
                 bytes = Bytes(&[]);
             }
@@ -238,21 +249,25 @@ impl<'a> Chunk<'a> {
         let mut bytes = Bytes(self.messages);
         while !bytes.is_empty() {
             let mut part = part(&mut bytes)?;
-            let below = part.number()?;
-            if self.newest.checked_sub(below) == Some(id.0) {
-                return self.read(below, part).map(Some);
+            if self.id(&mut part)? == id {
+                return self.read(id, part).map(Some);
             }
         }
         Ok(None)
     }
 
-    /// Reads what follows the id of the message whose id is so much `below` the newest.
-    fn read(&self, below: u64, mut bytes: Bytes<'a>) -> Result<Logged<'a>> {
-        let id = self.newest.checked_sub(below);
-        let id = id.ok_or_else(|| damaged("a message has no id"))?;
-        let conversation = ConversationId(bytes.number()?);
-        let position = Position(bytes.number()?);
-        let sender = AccountId(bytes.number()?);
+    /// Takes the id that a message begins with.
+    fn id(&self, message: &mut Bytes<'_>) -> Result<MessageId> {
+        let id = self.newest.0.checked_sub(message.number()?);
+        id.map(MessageId)
+            .ok_or_else(|| damaged("a message has no id"))
+    }
+
+    /// Reads what follows the id of a message.
+    fn read(&self, id: MessageId, mut bytes: Bytes<'a>) -> Result<Logged<'a>> {
+        let conversation = ConversationId(kept(&mut bytes)?);
+        let position = Position(kept(&mut bytes)?);
+        let sender = AccountId(kept(&mut bytes)?);
         let at = TimeMs(self.at.0.wrapping_add(bytes.signed()?));
         let kind = MessageKind::from_code(bytes.signed()?);
         let kind = kind.ok_or_else(|| damaged("a message is of no kind"))?;
@@ -266,7 +281,7 @@ impl<'a> Chunk<'a> {
         let client_id = short(CLIENT_ID)?;
         let attributes = short(ATTRIBUTES)?;
         Ok(Logged {
-            id: MessageId(id),
+            id,
             conversation,
             position,
             sender,
@@ -291,8 +306,13 @@ fn text(bytes: Bytes<'_>) -> Result<&str> {
     std::str::from_utf8(bytes.0).map_err(|_| damaged("what a message says is no text"))
 }
 
-fn no_blob(_: rusqlite::types::FromSqlError) -> StoreError {
-    damaged("a chunk of the log is no blob")
+/// Takes a number of those that the file keeps.
+fn kept(bytes: &mut Bytes<'_>) -> Result<u64> {
+    let number = bytes.number()?;
+    match i64::try_from(number) {
+        Ok(_) => Ok(number),
+        Err(_) => Err(damaged("a message's number is too large")),
+    }
 }
 
 /// A message as the log has it; see [`Message`].

@@ -1,9 +1,10 @@
 //! The store on disk: one SQLite file in WAL mode, written by one connection and read by others.
 //!
-//! A message costs its commit a part of a row that is appended to a `log`, and what changes as often stands there as well, or in a `journal`;
-//! both go to a `tail` in memory, out of which snapshots are answered together with the file. A `fold` brings the tail's oldest `segment` into sorted `run`s of `block`s and into
-//! pages of `members` and `heads`, and a `merge` keeps the runs few: a little of either within each commit (`upkeep`), so that none takes
-//! long. What a crash leaves of the tail is `recover`ed from log and journal. `checkpoint` keeps the write-ahead log small.
+//! A message costs its commit a part of a row that is appended to a `log`, and what changes as often stands there as well, or in a
+//! `journal`; both go to a `tail` in memory, out of which snapshots are answered together with the file. A `fold` brings the tail's oldest
+//! `segment` into sorted `run`s of `block`s and into pages of `members` and `heads`, and a `merge` keeps the runs few: a little of either
+//! within each commit (`upkeep`), so that none takes long. What a crash leaves of the tail is `recover`ed from log and journal.
+//! `checkpoint` keeps the write-ahead log small.
 //!
 //! `lock` keeps a second server out of the data directory, `migrate` brings the file to the schema that `write` and `read` speak.
 //! `guest` reads beside a server that holds the directory, and `backup` copies so. Nothing outside this module knows of SQL.
@@ -143,7 +144,7 @@ impl SqliteStore {
             merge_runs: 3,
             quantum: 4,
             delete_blocks: 2,
-            trim_rows: 4,
+            trim_commits: 4,
             ..Tuning::default()
         };
         store.thresholds = Thresholds {
@@ -390,8 +391,11 @@ fn open_writer(file: &Path, durability: Durability) -> Result<Connection> {
     connection.pragma_update(None, "journal_size_limit", int(WAL_BYTES_MAX as u64))?;
     set_erasing(&connection, false)?;
     migrate::migrate(&mut connection, version)?;
-    if version == 0 {
+    if version != migrate::VERSION {
+        // What a migration writes may be more than the log is to have.
         checkpoint(&connection)?;
+    }
+    if version == 0 {
         sync_created(file)?;
     }
     Ok(connection)

@@ -30,6 +30,7 @@ use crate::store::{Counters, Order, Reader, Result, Snapshot};
 use rows::{account, conversation, number, token};
 
 // A commit with messages stands in the log, one with rows of members there or in the journal, until they are folded.
+// That ids are above 0 has the newest of the log looked up and not come to by going through it.
 const COMMIT: &str = "
     SELECT max(commit_number, fold_commit, ifnull((SELECT max(commit_number) FROM journal), 0),
         ifnull((SELECT commit_number FROM log WHERE id > 0 ORDER BY id DESC LIMIT 1), 0))

@@ -119,7 +119,7 @@ fn appended(message: &Logged<'_>, secret: &Secret) -> Appended {
     }
 }
 
-/// Where each row stands in a row of the journal.
+/// Where each of a commit's rows stands.
 pub(super) fn rows_at(members: &[u8]) -> Result<Vec<RowAt>> {
     let mut bytes = Bytes(members);
     let mut rows = Vec::new();

@@ -131,7 +131,7 @@ pub(super) struct Appended {
     pub(super) key: Option<u64>,
 }
 
-/// Where a member's row stands in the journal's bytes.
+/// Where a member's row stands among those of its commit.
 #[derive(Clone, Debug)]
 pub(super) struct RowAt {
     /// Whose.

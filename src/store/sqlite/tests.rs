@@ -355,3 +355,46 @@ fn no_statement_scans_a_table() {
         }
     }
 }
+
+#[test]
+fn what_is_taken_back_is_gone_from_the_file() {
+    let dir = directory();
+    let mut store = open(dir.path());
+    let said = |id: u64, bytes: usize| {
+        let Effect::Append(message) = message(id, id) else {
+            panic!("a message is appended");
+        };
+        Message {
+            body: Arc::from(format!("<said {id}>").repeat(bytes / 8)),
+            ..(*message).clone()
+        }
+    };
+    let taken_back = |id: u64| {
+        Effect::Recall(Arc::new(Message {
+            body: Arc::default(),
+            recalled: true,
+            ..said(id, 0)
+        }))
+    };
+    // Several in a chunk, one that needs pages of its own, and one that is taken back by the commit that brings it.
+    let sizes = [80, 80, 80, 30_000, 80, 80];
+    let mut effects: Vec<Effect> = (1..)
+        .zip(sizes)
+        .map(|(id, bytes)| Effect::Append(Arc::new(said(id, bytes))))
+        .collect();
+    effects.push(taken_back(6));
+    store.commit(CommitNumber(1), &effects).unwrap();
+    store.close().unwrap();
+    store.open().unwrap();
+    let recalls = [taken_back(2), taken_back(4)];
+    store.commit(CommitNumber(2), &recalls).unwrap();
+    store.close().unwrap();
+    let bytes = fs::read(dir.path().join(FILE_NAME)).unwrap();
+    let is_there = [1, 2, 3, 4, 5, 6].map(|id| {
+        let text = format!("<said {id}>");
+        bytes
+            .windows(text.len())
+            .any(|found| found == text.as_bytes())
+    });
+    assert_eq!(is_there, [true, false, true, false, true, false]);
+}

@@ -43,8 +43,8 @@ pub(super) struct Tuning {
     pub(super) quantum: usize,
     /// The same for blocks that are deleted.
     pub(super) delete_blocks: usize,
-    /// And for rows of the journal.
-    pub(super) trim_rows: u64,
+    /// And for commits whose rows in the journal are deleted.
+    pub(super) trim_commits: u64,
     /// See [`KEY_FILTER_BYTES_MAX`].
     pub(super) filter_bytes_max: usize,
 }
@@ -58,7 +58,7 @@ impl Default for Tuning {
             merge_runs: MERGE_RUNS,
             quantum: 2_048,
             delete_blocks: 32,
-            trim_rows: 64,
+            trim_commits: 64,
             filter_bytes_max: KEY_FILTER_BYTES_MAX,
         }
     }
@@ -115,7 +115,7 @@ pub(super) struct Upkeep {
     trimmed: u64,
     /// By how much the tail grew since the fold began, in [`FULL`]ths of a segment.
     grown: usize,
-    /// Entries to merge, blocks to delete and rows of the journal to delete that have come together.
+    /// Entries to merge, blocks to delete and commits to delete from the journal that have come together.
     merge_debt: usize,
     delete_debt: usize,
     trim_debt: u64,
@@ -207,7 +207,7 @@ impl Upkeep {
             self.delete(connection, blocks)?;
         }
         self.trim_debt += 2 + 2 * load.commit.saturating_sub(self.worked_at);
-        if self.trim_debt >= self.tuning.trim_rows {
+        if self.trim_debt >= self.tuning.trim_commits {
             let rows = std::mem::take(&mut self.trim_debt);
             self.trim_journal(connection, rows)?;
         }
@@ -326,10 +326,10 @@ impl Upkeep {
         Ok(())
     }
 
-    /// Deletes the oldest rows of the journal, `rows_max` at most, as far as they are folded.
-    fn trim_journal(&mut self, connection: &Connection, rows_max: u64) -> Result<()> {
+    /// Deletes what the journal has of the oldest commits, of `commits_max` at most, as far as they are folded.
+    fn trim_journal(&mut self, connection: &Connection, commits_max: u64) -> Result<()> {
         if self.trimmed < self.folded {
-            let up_to = self.folded.min(self.trimmed.saturating_add(rows_max));
+            let up_to = self.folded.min(self.trimmed.saturating_add(commits_max));
             let mut trim = connection.prepare_cached(TRIM_JOURNAL)?;
             trim.execute([int(self.trimmed), int(up_to)])?;
             self.trimmed = up_to;

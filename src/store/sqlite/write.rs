@@ -72,7 +72,7 @@ pub(super) struct Additions {
     pub(super) rows: Vec<u8>,
     /// Where they stand.
     pub(super) rows_at: Vec<RowAt>,
-    /// Of no use to the tail: in which chunks of the log are made.
+    /// Chunks of the log are made in it; the tail has no use for it.
     chunk: Vec<u8>,
 }
 
@@ -159,21 +159,17 @@ impl<'a> Batch<'a> {
             log::change(transaction, message)?;
         }
         self.append(new, secret, additions);
-        let (rows, rows_at) = match log::takes_rows(new.len(), additions.rows.len()) {
-            true => (&*additions.rows, &*additions.rows_at),
-            false => Default::default(),
+        let (rows, rows_at) = (&additions.rows, &additions.rows_at);
+        let with_messages = log::takes_rows(new.len(), rows.len());
+        let (logged, logged_at): (&[u8], &[RowAt]) = match with_messages {
+            true => (rows, rows_at),
+            false => (&[], &[]),
         };
-        log::append(
-            transaction,
-            number.0,
-            new,
-            rows,
-            rows_at,
-            &mut additions.chunk,
-        )?;
-        if additions.rows.len() > rows.len() {
+        let chunk = &mut additions.chunk;
+        log::append(transaction, number.0, new, logged, logged_at, chunk)?;
+        if !with_messages && !rows.is_empty() {
             let mut put = transaction.prepare_cached(PUT_JOURNAL)?;
-            put.execute(params![int(number.0), additions.rows])?;
+            put.execute(params![int(number.0), rows])?;
         } else if new.is_empty() {
             let mut advance = transaction.prepare_cached(ADVANCE)?;
             advance.execute([int(number.0)])?;

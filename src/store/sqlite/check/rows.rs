@@ -67,7 +67,7 @@ pub(super) fn load(connection: &Connection, walk: &mut Walk, report: &mut Report
     check_groups(connection, walk, report)
 }
 
-/// Rows of the file, and over them what the journal says since the fold mark.
+/// Rows of the file, and over them what log and journal say since the fold mark.
 fn load_members(connection: &Connection, walk: &mut Walk, report: &mut Report) -> Result<()> {
     let mut active = HashMap::new();
     let mut take = |member: Member, walk: &mut Walk, report: &mut Report| {
@@ -108,7 +108,7 @@ fn load_members(connection: &Connection, walk: &mut Walk, report: &mut Report) -
         }
         Ok(())
     })?;
-    for (commit, rows) in unfolded(connection, walk, report)? {
+    for (commit, rows) in unfolded(connection, walk)? {
         let mut bytes = Bytes(&rows);
         while !bytes.is_empty() {
             match take_member(&mut bytes) {
@@ -132,19 +132,14 @@ fn load_members(connection: &Connection, walk: &mut Walk, report: &mut Report) -
     Ok(())
 }
 
-/// The members' rows that the log and the journal have past the fold mark, by their commits.
-fn unfolded(
-    connection: &Connection,
-    walk: &Walk,
-    report: &mut Report,
-) -> Result<Vec<(u64, Vec<u8>)>> {
+/// The members' rows that the log and the journal have past the fold mark, by their commits. A damaged chunk is named when the log is read.
+fn unfolded(connection: &Connection, walk: &Walk) -> Result<Vec<(u64, Vec<u8>)>> {
     let mut found = Vec::new();
     let mut chunks = connection.prepare(log::CHUNKS_AFTER)?;
     let mut chunks = chunks.query([int(walk.state.fold_message)])?;
     while let Some(row) = chunks.next()? {
-        match Chunk::of(row) {
-            Ok(chunk) => found.push((number(row, 0)?, chunk.rows.to_vec())),
-            Err(error) => report.fault(format!("a chunk of the log: {error}")),
+        if let Ok(chunk) = Chunk::of(row) {
+            found.push((number(row, 0)?, chunk.rows.to_vec()));
         }
     }
     let journal = "SELECT commit_number, members FROM journal WHERE commit_number > ?1";
@@ -233,6 +228,14 @@ pub(super) fn walk_log(
             )
         });
         last_commit = commit;
+        let state = &walk.state;
+        let is_folded = newest <= state.fold_message;
+        report.hold(is_folded == (commit <= state.fold_commit), || {
+            format!(
+                "message {newest} is of commit {commit}, and up to message {} and commit {} everything is folded",
+                state.fold_message, state.fold_commit
+            )
+        });
         let chunk = match Chunk::of(row) {
             Ok(chunk) => chunk,
             Err(error) => {
@@ -246,6 +249,10 @@ pub(super) fn walk_log(
                     let id = message.id.0;
                     report.hold(last < id, || {
                         format!("message {id} comes after message {last}")
+                    });
+                    let is_folded_too = id <= walk.state.fold_message;
+                    report.hold(is_folded_too == is_folded, || {
+                        format!("message {id} is folded, and message {newest} of its commit is not")
                     });
                     last = id;
                     walk_message(&message, walk, &mut keys, report);

@@ -117,11 +117,15 @@ fn damage_is_named() {
         ),
         (
             "UPDATE log SET data = x'' WHERE id = 140",
-            "a chunk of the log",
+            "the log's chunk of message 140",
         ),
         (
             "UPDATE log SET data = CAST(substr(data, 1, length(data) - 1) || x'ff' AS BLOB) WHERE id = 120",
             "the log's chunk of message 120",
+        ),
+        (
+            "UPDATE meta SET fold_commit = 1000",
+            "up to message 132 and commit 1000 everything is folded",
         ),
         (
             "INSERT INTO journal VALUES (50, x'ff')",

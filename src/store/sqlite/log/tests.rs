@@ -5,6 +5,7 @@ use proptest::option;
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::holes::Holes;
 use crate::domain::ids::Slot;
 use crate::domain::member::Member;
 use crate::domain::message::EventKind;
@@ -12,7 +13,7 @@ use crate::store::sqlite::journal;
 
 fn log() -> Connection {
     let connection = Connection::open_in_memory().unwrap();
-    let table = "CREATE TABLE log (id INTEGER PRIMARY KEY, commit_number INTEGER NOT NULL, data BLOB NOT NULL) STRICT";
+    let table = include_str!("../schema/8.sql");
     connection.execute_batch(table).unwrap();
     connection
 }
@@ -80,13 +81,16 @@ fn rows(count: usize) -> (Vec<u8>, Vec<RowAt>) {
             ConversationId(account % 7),
             AccountId(account << (account % 40)),
         );
-        let member = Member::new(
+        let mut member = Member::new(
             conversation,
             account,
             Slot(0),
             Position(account.0),
             TimeMs(5),
         );
+        if account.0 % 17 == 3 {
+            member.holes = Holes::new((1..500).map(|hole| (7 * hole, 7 * hole + 2)).collect());
+        }
         journal::put_key(&mut rows, &member);
         let start = rows.len();
         journal::put_row(&mut rows, &member);
@@ -180,7 +184,7 @@ proptest! {
         let connection = log();
         append_all(&connection, &commits);
         let read = |id: i64, data: &[u8]| {
-            let Ok(chunk) = Chunk::new(id.cast_unsigned(), data) else { return 0 };
+            let Ok(chunk) = Chunk::new(MessageId(id.cast_unsigned()), data) else { return 0 };
             let found = chunk.messages().map_while(|message| message.ok().map(|message| message.id));
             found.filter(|id| chunk.find(*id).unwrap().is_some()).count()
         };
@@ -210,4 +214,57 @@ fn a_message_that_is_not_there_is_not_changed() {
             .contains("message 7 is neither new nor in the log"),
         "{refused}"
     );
+}
+
+#[test]
+fn a_damaged_neighbour_stays_as_it_is() {
+    let connection = log();
+    let said = |id: u64, body: &str| Message {
+        id: MessageId(id),
+        conversation: ConversationId(1),
+        position: Position(id),
+        sender: AccountId(2),
+        at: TimeMs(5),
+        kind: MessageKind::Text,
+        body: Arc::from(body),
+        origin: Dialect::Chat,
+        client_id: None,
+        attributes: None,
+        recalled: false,
+    };
+    let messages = [said(1, "one"), said(2, "two"), said(3, "three")];
+    append(
+        &connection,
+        1,
+        &messages.each_ref(),
+        &[],
+        &[],
+        &mut Vec::new(),
+    )
+    .unwrap();
+    let (one, damaged) = ("one".as_bytes(), &[b'o', 0xff, b'e'][..]);
+    let mut data: Vec<u8> = connection
+        .query_row("SELECT data FROM log", [], |row| row.get(0))
+        .unwrap();
+    let at = data.windows(3).position(|part| part == one).unwrap();
+    data[at..at + 3].copy_from_slice(damaged);
+    connection
+        .execute("UPDATE log SET data = ?1", [&data])
+        .unwrap();
+    assert!(super::message(&connection, MessageId(1)).is_err());
+    let recalled = Message {
+        recalled: true,
+        ..said(2, "")
+    };
+    change(&connection, &recalled).unwrap();
+    let found = [2, 3].map(|id| super::message(&connection, MessageId(id)).unwrap().unwrap());
+    assert_eq!(
+        found.map(|found| (*found).clone()),
+        [recalled, said(3, "three")]
+    );
+    data = connection
+        .query_row("SELECT data FROM log", [], |row| row.get(0))
+        .unwrap();
+    assert!(data.windows(3).any(|part| part == damaged));
+    assert!(!data.windows(3).any(|part| part == b"two"));
 }

@@ -5,9 +5,9 @@ use rusqlite::{Row, Transaction};
 use crate::domain::ids::{AccountId, ConversationId, MessageId, Position, TimeMs};
 use crate::domain::message::{Dialect, Message, MessageKind};
 use crate::store::Result;
-use crate::store::sqlite::int;
 use crate::store::sqlite::log;
 use crate::store::sqlite::varint::damaged;
+use crate::store::sqlite::{int, set_erasing};
 
 /// Messages that are packed at a time.
 const MESSAGES_MAX: usize = 1_024;
@@ -47,11 +47,10 @@ pub(super) fn pack(transaction: &Transaction<'_>) -> Result<()> {
     put(commit, &mut batch)?;
     drop((messages, commits));
     // What was said, and perhaps is taken back later, is not to be left where the rows were.
-    transaction.pragma_update(None, "secure_delete", "on")?;
+    set_erasing(transaction, true)?;
     transaction
         .execute_batch("DROP TABLE message; ALTER TABLE journal DROP COLUMN last_message")?;
-    transaction.pragma_update(None, "secure_delete", "fast")?;
-    Ok(())
+    set_erasing(transaction, false)
 }
 
 /// A number below 2^63 in a column.

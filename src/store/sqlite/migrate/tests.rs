@@ -7,10 +7,13 @@ use std::sync::Arc;
 
 use super::*;
 use crate::domain::conversation::Head;
-use crate::domain::ids::{AccountId, ConversationId, MessageId, Position, Slot, TimeMs};
+use crate::domain::ids::{
+    AccountId, CommitNumber, ConversationId, MessageId, Position, Slot, TimeMs,
+};
 use crate::domain::member::Member;
 use crate::domain::message::Dialect;
 use crate::limits::CLIENT_ID_TTL_MS;
+use crate::store::sqlite::backup::backup;
 use crate::store::sqlite::check::check;
 use crate::store::sqlite::heads;
 use crate::store::sqlite::journal::{put_key, put_row};
@@ -308,7 +311,7 @@ fn an_empty_file_of_version_6_is_brought_on() {
 }
 
 /// What a program of version 7 left behind when it ended suddenly: the messages of version 3, which are folded, and commits that are not,
-/// each with two messages in conversation 1 and the row of their sender.
+/// each with two messages in conversation 1, most with the row of their sender, and after them one with that row alone.
 fn write_version_7(dir: &Path, commits: i64) {
     write_version_3(dir, MESSAGES);
     let mut connection = Connection::open(dir.join(FILE_NAME)).unwrap();
@@ -331,11 +334,18 @@ fn write_version_7(dir: &Path, commits: i64) {
         }
         member.sent = (MESSAGES / 2 + 2 * commit) as u64;
         let mut row = Vec::new();
-        put_key(&mut row, &member);
-        put_row(&mut row, &member);
+        if commit % 5 > 0 {
+            put_key(&mut row, &member);
+            put_row(&mut row, &member);
+        }
         let row = params![commit + 77, 2 * commit + 100_000, row];
         transaction.execute(journal, row).unwrap();
     }
+    let mut row = Vec::new();
+    put_key(&mut row, &member);
+    put_row(&mut row, &member);
+    let row = params![commits + 78, 2 * commits + 100_000, row];
+    transaction.execute(journal, row).unwrap();
     transaction.commit().unwrap();
 }
 
@@ -345,7 +355,13 @@ fn rows_of_the_log_are_packed() {
     write_version_7(dir.path(), 20);
     let mut store = SqliteStore::new(dir.path(), Durability::Process);
     let counters = store.open().unwrap();
-    assert_eq!((counters.commit.0, counters.message.0), (97, 100_040));
+    assert_eq!((counters.commit.0, counters.message.0), (98, 100_040));
+    let log = std::fs::metadata(dir.path().join(format!("{FILE_NAME}-wal"))).unwrap();
+    assert_eq!(
+        log.len(),
+        0,
+        "what the migration wrote is moved into the file"
+    );
     see(&store, |snapshot| {
         let page = |from, to| {
             let page =
@@ -390,11 +406,31 @@ fn rows_of_the_log_are_packed() {
 }
 
 #[test]
+fn a_file_of_version_7_is_backed_up_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    write_version_7(dir.path(), 3);
+    let copies = tempfile::tempdir().unwrap();
+    let copied = backup(dir.path(), &copies.path().join(FILE_NAME)).unwrap();
+    assert_eq!(copied.commit, None);
+    let mut store = SqliteStore::new(copies.path(), Durability::Process);
+    assert_eq!(store.open().unwrap().commit.0, 81);
+    store.close().unwrap();
+    drop(store);
+    let copied = backup(copies.path(), &copies.path().join("again")).unwrap();
+    assert_eq!(copied.commit, Some(CommitNumber(81)));
+    let report = check(copies.path()).unwrap();
+    assert_eq!(
+        (report.faults, report.messages),
+        (vec![], 2 * MESSAGES as u64 + 6)
+    );
+}
+
+#[test]
 fn a_damaged_log_of_version_7_is_refused_and_left() {
     for (damage, what) in [
         ("UPDATE message SET kind = 9 WHERE id = 150", "of no kind"),
         ("UPDATE message SET origin = 9 WHERE id = 150", "no dialect"),
-        ("DELETE FROM journal WHERE commit_number = 80", "no commit"),
+        ("DELETE FROM journal WHERE commit_number >= 80", "no commit"),
     ] {
         let dir = tempfile::tempdir().unwrap();
         write_version_7(dir.path(), 3);
