@@ -341,8 +341,9 @@ const _: () = assert!(WAL_CHECKPOINT_PAGES * 8 * 1024 <= WAL_BYTES_MAX);
 
 /// Most entries of an option that takes a list (`--listen`, `--app-key`, `--cors-origin`).
 pub const OPTION_ENTRIES_MAX: usize = 256;
-/// So many messages in memory are folded into runs of the store together.
-pub const FOLD_MESSAGES: usize = 65_536;
+/// So many messages in memory are folded into runs of the store together: the more, the less often a page of members is written, and the
+/// more memory the tail takes.
+pub const FOLD_MESSAGES: usize = 98_304;
 /// So many bytes of changed member rows are folded together, if they come before the messages.
 pub const FOLD_MEMBER_BYTES: usize = 8 * 1024 * 1024;
 /// Most folds' worth of messages and member rows that are kept in memory: past it commits wait for the fold.
