@@ -77,24 +77,14 @@ impl Outstanding {
         self.pushed.is_empty() && self.waiting.is_empty()
     }
 
-    /// Where `message` stands in `pushed`, or would.
-    fn place_of(&self, message: MessageId) -> Result<usize, usize> {
-        match self.pushed.back() {
-            Some(newest) if newest.message >= message => self
-                .pushed
-                .binary_search_by_key(&message, |pushed| pushed.message),
-            _ => Err(self.pushed.len()),
-        }
-    }
-
     /// Whether `message` was pushed to this socket when it was opened.
     pub fn has_repeated(&self, message: &Message) -> bool {
-        self.has_repeated && self.place_of(message.id).is_ok()
+        self.has_repeated && place_of(&self.pushed, message.id).is_ok()
     }
 
     /// A message that was pushed to another socket is pushed to this one, which was opened since; `false` when it was already.
     pub fn repeat_here(&mut self, message: &Arc<Message>, place: Place) -> bool {
-        if self.place_of(message.id).is_ok() {
+        if place_of(&self.pushed, message.id).is_ok() {
             return false;
         }
         self.has_repeated = true;
@@ -109,7 +99,7 @@ impl Outstanding {
         if !is_repeated && further >= CHAT_PUSHED_FURTHER_MAX {
             return;
         }
-        let Err(index) = self.place_of(message.id) else {
+        let Err(index) = place_of(&self.pushed, message.id) else {
             return;
         };
         let mut serial = 0;
@@ -222,7 +212,7 @@ impl Outstanding {
         if due.repeats < CHAT_REPEATS_MAX {
             due.at_ms = now_ms + CHAT_REPEAT_MS;
             self.due.push_back(due);
-        } else if let Ok(index) = self.place_of(due.id) {
+        } else if let Ok(index) = place_of(&self.pushed, due.id) {
             self.pushed.remove(index);
             self.repeating -= 1;
         }
@@ -234,15 +224,20 @@ impl Outstanding {
 impl Due {
     /// Whether it is that of a message which is to be pushed again.
     fn counts(&self, pushed: &VecDeque<Pushed>) -> bool {
-        let message = self.id;
-        let found = match pushed.front() {
-            Some(oldest) if oldest.message < message => {
-                let index = pushed.binary_search_by_key(&message, |pushed| pushed.message);
-                index.ok().and_then(|index| pushed.get(index))
-            }
-            oldest => oldest.filter(|oldest| oldest.message == message),
-        };
+        let found = place_of(pushed, self.id).ok();
+        let found = found.and_then(|index| pushed.get(index));
         found.is_some_and(|pushed| pushed.serial == self.serial)
+    }
+}
+
+/// Where `message` stands in `pushed`, or would: mostly at one of the ends.
+fn place_of(pushed: &VecDeque<Pushed>, message: MessageId) -> Result<usize, usize> {
+    match (pushed.front(), pushed.back()) {
+        (Some(oldest), _) if oldest.message == message => Ok(0),
+        (_, Some(newest)) if newest.message >= message => {
+            pushed.binary_search_by_key(&message, |pushed| pushed.message)
+        }
+        _ => Err(pushed.len()),
     }
 }
 

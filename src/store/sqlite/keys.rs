@@ -6,9 +6,10 @@ use std::ops::RangeInclusive;
 use sha2::{Digest, Sha256};
 
 use crate::domain::ids::{AccountId, ConversationId};
-use crate::domain::message::{Dialect, Message};
+use crate::domain::message::Dialect;
 use crate::store::Result;
 use crate::store::sqlite::block::BLOCK_KEYS_MAX;
+use crate::store::sqlite::log::Logged;
 use crate::store::sqlite::varint::damaged;
 
 /// Bytes of what keys are hashed with.
@@ -48,8 +49,8 @@ impl Secret {
     }
 
     /// The key of a message to which a client gave an id.
-    pub(super) fn key_of(&self, message: &Message) -> Option<u64> {
-        let client_id = message.client_id.as_deref()?;
+    pub(super) fn key_of(&self, message: &Logged<'_>) -> Option<u64> {
+        let client_id = message.client_id?;
         let (sender, conversation) = (message.sender, message.conversation);
         Some(self.key(sender, conversation, message.origin, client_id))
     }

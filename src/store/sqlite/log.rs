@@ -16,8 +16,10 @@ use rusqlite::{Connection, Row, params};
 
 use crate::domain::ids::{AccountId, ConversationId, MessageId, Position, TimeMs};
 use crate::domain::message::{Dialect, Message, MessageKind};
+use crate::store::sqlite::block::Entry;
 use crate::store::sqlite::int;
-use crate::store::sqlite::segment::RowAt;
+use crate::store::sqlite::keys::Secret;
+use crate::store::sqlite::segment::{Appended, RowAt};
 use crate::store::sqlite::varint::{Bytes, damaged, put, put_signed};
 use crate::store::{Result, StoreError};
 
@@ -332,7 +334,7 @@ pub(super) struct Logged<'a> {
 }
 
 impl<'a> Logged<'a> {
-    fn of(message: &'a Message) -> Logged<'a> {
+    pub(super) fn of(message: &'a Message) -> Logged<'a> {
         Logged {
             id: message.id,
             conversation: message.conversation,
@@ -345,6 +347,20 @@ impl<'a> Logged<'a> {
             client_id: message.client_id.as_deref(),
             attributes: message.attributes.as_deref(),
             recalled: message.recalled,
+        }
+    }
+
+    /// What the tail has of it.
+    pub(super) fn appended(&self, secret: &Secret) -> Appended {
+        Appended {
+            entry: Entry {
+                list: self.conversation.0,
+                place: self.position.0,
+                message: self.id.0,
+                sender: self.sender.0,
+            },
+            at: self.at,
+            key: secret.key_of(self),
         }
     }
 

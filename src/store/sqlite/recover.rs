@@ -7,12 +7,11 @@ use rusqlite::{Connection, Row, Rows};
 
 use crate::domain::ids::{AccountId, ConversationId};
 use crate::store::Result;
-use crate::store::sqlite::block::Entry;
 use crate::store::sqlite::int;
 use crate::store::sqlite::journal::take_row;
 use crate::store::sqlite::keys::{SECRET_BYTES, Secret};
-use crate::store::sqlite::log::{CHUNKS_AFTER, Chunk, Logged};
-use crate::store::sqlite::segment::{Appended, RowAt, Segment};
+use crate::store::sqlite::log::{CHUNKS_AFTER, Chunk};
+use crate::store::sqlite::segment::{RowAt, Segment};
 use crate::store::sqlite::upkeep::Tuning;
 use crate::store::sqlite::varint::{Bytes, damaged};
 
@@ -81,7 +80,7 @@ pub(super) fn recover(
                     return Err(damaged("the log's messages are out of order"));
                 }
                 last_message = message.id.0;
-                messages.push(appended(&message, &state.secret));
+                messages.push(message.appended(&state.secret));
             }
             Ok(())
         })?;
@@ -100,23 +99,6 @@ pub(super) fn recover(
     }
     sealed.push(Arc::new(newest));
     Ok((sealed, last_message))
-}
-
-/// What the tail has of a message.
-fn appended(message: &Logged<'_>, secret: &Secret) -> Appended {
-    Appended {
-        entry: Entry {
-            list: message.conversation.0,
-            place: message.position.0,
-            message: message.id.0,
-            sender: message.sender.0,
-        },
-        at: message.at,
-        key: message.client_id.map(|client_id| {
-            let (sender, conversation) = (message.sender, message.conversation);
-            secret.key(sender, conversation, message.origin, client_id)
-        }),
-    }
 }
 
 /// Where each of a commit's rows stands.

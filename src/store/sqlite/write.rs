@@ -14,11 +14,10 @@ use crate::domain::message::Message;
 use crate::domain::service::Assignment;
 use crate::domain::token::{Token, TokenHash};
 use crate::store::Result;
-use crate::store::sqlite::block::Entry;
 use crate::store::sqlite::int;
 use crate::store::sqlite::journal;
 use crate::store::sqlite::keys::Secret;
-use crate::store::sqlite::log;
+use crate::store::sqlite::log::{self, Logged};
 use crate::store::sqlite::segment::{Appended, RowAt};
 
 const ADVANCE: &str = "UPDATE meta SET commit_number = ?1 WHERE id = 1";
@@ -179,18 +178,10 @@ impl<'a> Batch<'a> {
 
     fn append(&self, new: &[&Message], secret: &Secret, additions: &mut Additions) {
         additions.messages.clear();
+        let logged = new.iter().map(|message| Logged::of(message));
         additions
             .messages
-            .extend(new.iter().map(|message| Appended {
-                entry: Entry {
-                    list: message.conversation.0,
-                    place: message.position.0,
-                    message: message.id.0,
-                    sender: message.sender.0,
-                },
-                at: message.at,
-                key: secret.key_of(message),
-            }));
+            .extend(logged.map(|message| message.appended(secret)));
         additions.rows.clear();
         additions.rows_at.clear();
         for member in &self.members {

@@ -326,13 +326,9 @@ fn walk_message(message: &Logged<'_>, walk: &mut Walk, keys: &mut Keys, report: 
         return;
     }
     walk.lists.add([list, position, id, sender]);
-    let Some(client_id) = message.client_id else {
+    let Some(key) = walk.secret.key_of(message) else {
         return;
     };
-    let (account, conversation) = (message.sender, message.conversation);
-    let key = walk
-        .secret
-        .key(account, conversation, message.origin, client_id);
     let after = walk.keys.partition_point(|range| range.last < id);
     match walk.keys.get_mut(after).filter(|range| range.first <= id) {
         Some(range) => range.expected.add([key, id, id, 0]),

@@ -267,12 +267,25 @@ fn heads_of_fixed_length_are_packed() {
     let expected = ids.iter().map(|id| (*id, head_of(*id)));
     assert!(found.into_iter().eq(expected));
     let left = "SELECT count(*) FROM sqlite_schema WHERE name = 'fixed_head_page'";
-    let left: i64 = connection.query_row(left, [], |row| row.get(0)).unwrap();
-    assert_eq!(left, 0);
+    assert_eq!(count(&connection, left), 0);
+}
+
+fn count(connection: &Connection, sql: &str) -> i64 {
+    connection.query_row(sql, [], |row| row.get(0)).unwrap()
+}
+
+/// Damages the file in `dir`, whose opening then fails for the reason `what`.
+fn refused(dir: &Path, damage: &str, what: &str) {
+    let connection = Connection::open(dir.join(FILE_NAME)).unwrap();
+    connection.execute_batch(damage).unwrap();
+    drop(connection);
+    let mut store = SqliteStore::new(dir, Durability::Process);
+    let refused = store.open().unwrap_err();
+    assert!(refused.0.contains(what), "{refused}");
 }
 
 #[test]
-fn a_damaged_page_of_version_6_is_refused_and_left() {
+fn a_damaged_page_of_version_6_is_refused() {
     for (damage, what) in [
         (
             "UPDATE head_page SET data = zeroblob(7656) WHERE id = 2",
@@ -283,18 +296,11 @@ fn a_damaged_page_of_version_6_is_refused_and_left() {
         let dir = tempfile::tempdir().unwrap();
         let ids: Vec<u64> = (1..900).collect();
         write_version_6(dir.path(), &ids);
-        let connection = Connection::open(dir.path().join(FILE_NAME)).unwrap();
-        connection.execute_batch(damage).unwrap();
-        drop(connection);
-        let mut store = SqliteStore::new(dir.path(), Durability::Process);
-        let refused = store.open().unwrap_err();
-        assert!(refused.0.contains(what), "{refused}");
-        drop(store);
+        refused(dir.path(), damage, what);
         let connection = Connection::open(dir.path().join(FILE_NAME)).unwrap();
         assert_eq!(version(&connection).unwrap(), 6);
         let pages = "SELECT count(*) FROM head_page";
-        let pages: i64 = connection.query_row(pages, [], |row| row.get(0)).unwrap();
-        assert_eq!(pages, 3);
+        assert_eq!(count(&connection, pages), 3);
     }
 }
 
@@ -426,7 +432,7 @@ fn a_file_of_version_7_is_backed_up_as_it_is() {
 }
 
 #[test]
-fn a_damaged_log_of_version_7_is_refused_and_left() {
+fn a_damaged_log_of_version_7_is_refused() {
     for (damage, what) in [
         ("UPDATE message SET kind = 9 WHERE id = 150", "of no kind"),
         ("UPDATE message SET origin = 9 WHERE id = 150", "no dialect"),
@@ -434,17 +440,10 @@ fn a_damaged_log_of_version_7_is_refused_and_left() {
     ] {
         let dir = tempfile::tempdir().unwrap();
         write_version_7(dir.path(), 3);
-        let connection = Connection::open(dir.path().join(FILE_NAME)).unwrap();
-        connection.execute_batch(damage).unwrap();
-        drop(connection);
-        let mut store = SqliteStore::new(dir.path(), Durability::Process);
-        let refused = store.open().unwrap_err();
-        assert!(refused.0.contains(what), "{refused}");
-        drop(store);
+        refused(dir.path(), damage, what);
         let connection = Connection::open(dir.path().join(FILE_NAME)).unwrap();
         assert_eq!(version(&connection).unwrap(), 7);
-        let count = "SELECT count(*) FROM message";
-        let count: i64 = connection.query_row(count, [], |row| row.get(0)).unwrap();
-        assert_eq!(count, 2 * MESSAGES + 6);
+        let messages = "SELECT count(*) FROM message";
+        assert_eq!(count(&connection, messages), 2 * MESSAGES + 6);
     }
 }
