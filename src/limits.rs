@@ -313,7 +313,7 @@ pub const STORE_CACHE_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Most bytes of database pages that each reader keeps in memory.
 pub const READER_CACHE_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// A commit that leaves the write-ahead log at this many pages of 8 KiB or more moves them into the database file.
-pub const WAL_CHECKPOINT_PAGES: usize = 1_000;
+pub const WAL_CHECKPOINT_PAGES: usize = 256;
 /// The write-ahead log is cut back to this many bytes when it starts anew.
 pub const WAL_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// How long a connection to the database waits for another one that holds it, in milliseconds.
@@ -355,7 +355,7 @@ pub const CLIENT_ID_TTL_MS: i64 = 24 * 3600 * 1_000;
 /// Most bytes of the filters that say which client ids are new. Past it the oldest are dropped, and the file is asked.
 pub const KEY_FILTER_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// With fewer pages than this left to move, the write-ahead log may start anew.
-pub const WAL_LEFT_PAGES_MAX: usize = 256;
+pub const WAL_LEFT_PAGES_MAX: usize = 64;
 /// From so many pages of 8 KiB on the write-ahead log starts anew as soon as few are left to move.
 pub const WAL_RESTART_PAGES: usize = 3_072;
 /// From so many pages on it starts anew whatever it takes.

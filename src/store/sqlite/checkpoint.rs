@@ -40,7 +40,7 @@ pub(super) struct Thresholds {
 impl Default for Thresholds {
     fn default() -> Thresholds {
         Thresholds {
-            commits: 16,
+            commits: 4,
             checkpoint: WAL_CHECKPOINT_PAGES,
             left_max: WAL_LEFT_PAGES_MAX,
             restart: WAL_RESTART_PAGES,
