@@ -108,10 +108,11 @@ impl BareLog {
 /// With the settings of the store's writer.
 fn connect(directory: &Path, durability: Durability) -> rusqlite::Result<Connection> {
     let connection = Connection::open(directory.join("imd.sqlite"))?;
+    // First: the cache's bytes are made pages of this size as they are set.
+    connection.pragma_update(None, "page_size", PAGE_BYTES as i64)?;
     connection.pragma_update(None, "cache_size", -((STORE_CACHE_BYTES_MAX / 1024) as i64))?;
     connection.pragma_update(None, "mmap_size", 0)?;
     connection.pragma_update(None, "temp_store", "memory")?;
-    connection.pragma_update(None, "page_size", PAGE_BYTES as i64)?;
     connection.query_row("PRAGMA journal_mode = wal", [], |_| Ok(()))?;
     let synchronous = match durability {
         Durability::Full => "full",

@@ -373,11 +373,11 @@ fn open_writer(file: &Path, durability: Durability) -> Result<Connection> {
         file,
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
     )?;
+    // Heeded only while the file is empty. The cache's bytes are made pages of this size as they are set.
+    connection.pragma_update(None, "page_size", PAGE_BYTES)?;
     configure(&connection, STORE_CACHE_BYTES_MAX)?;
     // Before anything is changed: the file may be a newer program's, or another's.
     let version = migrate::version(&connection)?;
-    // Heeded only while the file is empty.
-    connection.pragma_update(None, "page_size", PAGE_BYTES)?;
     let journal: String =
         connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
     if journal != "wal" {

@@ -1,26 +1,26 @@
 //! A segment of the tail: what some successive commits changed, found by conversation, account and key.
 //!
 //! What comes is appended; what belongs together is chained by indexes of 4 bytes, and the beginnings of chains are found by hash. Nothing is
-//! sorted before the segment is folded.
+//! sorted before the segment is folded. What a commit changes is strewn over all of it, so that the time this takes is that of the few
+//! places where memory is looked at.
 
+mod buckets;
 mod seen;
 
 use std::hint::black_box;
 use std::ops::Range;
 
-use hashbrown::HashTable;
 use parking_lot::{RwLock, RwLockReadGuard};
 
 use crate::domain::ids::{AccountId, ConversationId, TimeMs};
 use crate::store::sqlite::block::Entry as ListEntry;
-use crate::store::sqlite::keys::{prefix, same_id};
+use crate::store::sqlite::keys::prefix;
 use crate::store::{Result, StoreError};
+
+use buckets::Buckets;
 
 /// Stands for no index, and ends a chain.
 const NONE: u32 = u32::MAX;
-
-/// In a conversation with no more members than this, one is found by going through them.
-const CHAINED_MAX: u32 = 4;
 
 /// What some successive commits changed.
 #[derive(Debug)]
@@ -42,15 +42,13 @@ pub(super) struct Data {
     messages: Vec<TailMessage>,
     /// Conversations in the order of their coming.
     lists: Vec<List>,
-    by_conversation: HashTable<u32>,
+    by_conversation: Buckets,
     keys: Vec<Key>,
-    /// The newest key of each id.
-    by_id: HashTable<u32>,
+    by_id: Buckets,
     /// Members in the order of their coming.
     members: Vec<Changed>,
-    /// Those of conversations with more than [`CHAINED_MAX`] of them.
-    by_member: HashTable<u32>,
-    by_account: HashTable<Memberships>,
+    by_member: Buckets,
+    by_account: Buckets,
     versions: Vec<Version>,
     /// Members' rows as in the journal.
     rows: Vec<u8>,
@@ -62,10 +60,13 @@ struct List {
     conversation: u64,
     /// The first position; meaningless without a message.
     first: u64,
+    /// How many messages there are, and the newest of them.
+    messages: u32,
     newest: u32,
-    /// The member who came last, and how many there are.
+    /// The member who came last.
     member: u32,
-    members: u32,
+    /// Another conversation in its bucket.
+    next: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -84,8 +85,8 @@ struct TailMessage {
 struct Key {
     key: u64,
     message: u64,
-    /// The one before it of the same id, in this or another conversation. A sender who uses one id everywhere has a long chain, but not
-    /// longer than the segment.
+    /// The one before it in its bucket: perhaps of the same id, in this or another conversation. A sender who uses one id everywhere has a
+    /// long chain, but not longer than the segment.
     previous: u32,
 }
 
@@ -96,18 +97,12 @@ struct Changed {
     conversation: u64,
     /// The newest version of its row.
     newest: u32,
+    /// Another one in its bucket.
+    next: u32,
     /// Another member of the conversation.
     next_member: u32,
-    /// The account in another conversation.
+    /// Another one in the bucket of its account.
     next_membership: u32,
-}
-
-/// Where an account's row changed.
-#[derive(Clone, Copy, Debug)]
-struct Memberships {
-    account: u64,
-    /// The one that came last.
-    last: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -170,14 +165,14 @@ impl Segment {
             last_message: message,
             newest_at: 0,
             messages: Vec::with_capacity(room.messages),
-            lists: Vec::new(),
-            by_conversation: HashTable::new(),
-            keys: Vec::new(),
-            by_id: HashTable::new(),
-            members: Vec::new(),
-            by_member: HashTable::new(),
-            by_account: HashTable::new(),
-            versions: Vec::new(),
+            lists: Vec::with_capacity(room.messages),
+            by_conversation: Buckets::new(room.messages),
+            keys: Vec::with_capacity(room.messages),
+            by_id: Buckets::new(room.messages),
+            members: Vec::with_capacity(2 * room.messages),
+            by_member: Buckets::new(2 * room.messages),
+            by_account: Buckets::new(2 * room.messages),
+            versions: Vec::with_capacity(2 * room.messages),
             rows: Vec::with_capacity(room.member_bytes),
         };
         Segment {
@@ -266,32 +261,6 @@ fn chain<T>(items: &[T], first: u32, next: impl Fn(&T) -> u32) -> impl Iterator<
     })
 }
 
-/// The list of a conversation, which is made if need be.
-fn list_mut<'a>(
-    lists: &'a mut Vec<List>,
-    by_conversation: &mut HashTable<u32>,
-    conversation: u64,
-) -> Result<&'a mut List> {
-    let new = index_of(lists.len())?;
-    let conversation_at = |index: &u32| lists.get(*index as usize).map(|list| list.conversation);
-    let entry = by_conversation.entry(
-        hash(conversation),
-        |index| conversation_at(index) == Some(conversation),
-        |index| conversation_at(index).map_or(0, hash),
-    );
-    let index = *entry.or_insert(new).get();
-    if index == new {
-        lists.push(List {
-            conversation,
-            first: 0,
-            newest: NONE,
-            member: NONE,
-            members: 0,
-        });
-    }
-    lists.get_mut(index as usize).ok_or_else(full)
-}
-
 impl Data {
     /// How many messages it has.
     pub(super) fn message_count(&self) -> usize {
@@ -332,30 +301,48 @@ impl Data {
     }
 
     fn list(&self, conversation: u64) -> Option<&List> {
-        let is_it = |list: &List| list.conversation == conversation;
-        let is_at = |index: &u32| self.lists.get(*index as usize).is_some_and(is_it);
-        let index = self.by_conversation.find(hash(conversation), is_at)?;
-        self.lists.get(*index as usize)
+        self.lists.get(self.list_index(conversation) as usize)
+    }
+
+    /// Where the list of a conversation is, or [`NONE`].
+    fn list_index(&self, conversation: u64) -> u32 {
+        let mut index = self.by_conversation.first(hash(conversation));
+        while let Some(list) = self.lists.get(index as usize)
+            && list.conversation != conversation
+        {
+            index = list.next;
+        }
+        index
+    }
+
+    /// The list of a conversation, which is made if need be.
+    fn list_mut(&mut self, conversation: u64) -> Result<&mut List> {
+        let mut index = self.list_index(conversation);
+        if index == NONE {
+            index = index_of(self.lists.len())?;
+            let next = self.by_conversation.put_first(hash(conversation), index);
+            self.lists.push(List {
+                conversation,
+                first: 0,
+                messages: 0,
+                newest: NONE,
+                member: NONE,
+                next,
+            });
+        }
+        self.lists.get_mut(index as usize).ok_or_else(full)
     }
 
     /// Looks at all that `messages` and `rows` will change. Each of these places is far from the others: memory brings many of them at once,
     /// but only if none waits for what is done with the one before.
     fn look_up(&self, messages: &[Appended], rows: &[RowAt]) {
-        let newest = |message: &Appended| {
-            let list = self.list(message.entry.list);
-            list.map_or(NONE, |list| list.newest)
-        };
         let mut found = 0;
         for row in rows {
             found ^= self.member_index(row.account.0, row.conversation.0);
-            found ^= self.memberships(row.account.0);
+            found ^= self.by_account.first(hash(row.account.0));
         }
         for message in messages {
-            found ^= newest(message);
-        }
-        for message in messages {
-            let newest = self.messages.get(newest(message) as usize);
-            found ^= newest.map_or(0, |newest| newest.commit);
+            found ^= self.list_index(message.entry.list);
         }
         black_box(found);
     }
@@ -368,23 +355,19 @@ impl Data {
             sender,
         } = appended.entry;
         let index = index_of(self.messages.len())?;
-        let Data {
-            messages,
-            lists,
-            by_conversation,
-            ..
-        } = self;
-        let list = list_mut(lists, by_conversation, list)?;
-        match messages.get(list.newest as usize) {
-            Some(last) if last.position.checked_add(1) != Some(place) => {
+        let list = self.list_mut(list)?;
+        let next = list.first.checked_add(u64::from(list.messages));
+        match list.messages {
+            0 => list.first = place,
+            _ if next != Some(place) => {
                 return Err(StoreError(format!(
-                    "message {message} at position {place} does not follow position {}",
-                    last.position
+                    "message {message} at position {place} does not follow the {} from {} on",
+                    list.messages, list.first
                 )));
             }
-            Some(_) => {}
-            None => list.first = place,
+            _ => {}
         }
+        list.messages += 1;
         let previous = std::mem::replace(&mut list.newest, index);
         self.messages.push(TailMessage {
             position: place,
@@ -395,34 +378,16 @@ impl Data {
             previous,
         });
         if let Some(key) = appended.key {
-            self.append_key(key, message)?;
+            let index = index_of(self.keys.len())?;
+            let previous = self.by_id.put_first(hash(prefix(key)), index);
+            self.keys.push(Key {
+                key,
+                message,
+                previous,
+            });
         }
         self.last_message = self.last_message.max(message);
         self.newest_at = self.newest_at.max(appended.at.0);
-        Ok(())
-    }
-
-    fn append_key(&mut self, key: u64, message: u64) -> Result<()> {
-        let keys = &mut self.keys;
-        let index = index_of(keys.len())?;
-        let entry = self.by_id.entry(
-            hash(prefix(key)),
-            |index| {
-                keys.get(*index as usize)
-                    .is_some_and(|other| same_id(other.key, key))
-            },
-            |index| {
-                keys.get(*index as usize)
-                    .map_or(0, |other| hash(prefix(other.key)))
-            },
-        );
-        let mut newest = entry.or_insert(NONE);
-        let previous = std::mem::replace(newest.get_mut(), index);
-        keys.push(Key {
-            key,
-            message,
-            previous,
-        });
         Ok(())
     }
 
@@ -447,80 +412,29 @@ impl Data {
     /// Appends a member, which leads to others.
     fn link(&mut self, account: u64, conversation: u64) -> Result<u32> {
         let index = index_of(self.members.len())?;
-        let list = list_mut(&mut self.lists, &mut self.by_conversation, conversation)?;
+        let list = self.list_mut(conversation)?;
         let next_member = std::mem::replace(&mut list.member, index);
-        list.members += 1;
-        let members = list.members;
-        let entry = self.by_account.entry(
-            hash(account),
-            |memberships| memberships.account == account,
-            |memberships| hash(memberships.account),
-        );
-        let none = Memberships {
-            account,
-            last: NONE,
-        };
-        let mut memberships = entry.or_insert(none);
-        let next_membership = std::mem::replace(&mut memberships.get_mut().last, index);
+        let by_member = hash_member(account, conversation);
         self.members.push(Changed {
             account,
             conversation,
             newest: NONE,
+            next: self.by_member.put_first(by_member, index),
             next_member,
-            next_membership,
+            next_membership: self.by_account.put_first(hash(account), index),
         });
-        // With the one too many for a chain all are put into the table.
-        let count = match members {
-            ..=CHAINED_MAX => 0,
-            _ if members == CHAINED_MAX + 1 => members,
-            _ => 1,
-        };
-        let changed = &self.members;
-        let hash_at = |index: &u32| {
-            let member = changed.get(*index as usize);
-            member.map_or(0, |member| hash_member(member.account, member.conversation))
-        };
-        let mut next = index;
-        for _ in 0..count {
-            self.by_member.insert_unique(hash_at(&next), next, hash_at);
-            next = changed
-                .get(next as usize)
-                .map_or(NONE, |member| member.next_member);
-        }
         Ok(index)
     }
 
-    /// The member that `account` is in a conversation, or none.
+    /// The member that `account` is in a conversation, or [`NONE`].
     fn member_index(&self, account: u64, conversation: u64) -> u32 {
-        let Some(list) = self.list(conversation) else {
-            return NONE;
-        };
-        if list.members <= CHAINED_MAX {
-            let mut index = list.member;
-            while let Some(member) = self.members.get(index as usize)
-                && member.account != account
-            {
-                index = member.next_member;
-            }
-            return index;
+        let mut index = self.by_member.first(hash_member(account, conversation));
+        while let Some(member) = self.members.get(index as usize)
+            && (member.account, member.conversation) != (account, conversation)
+        {
+            index = member.next;
         }
-        let is_it = |index: &u32| {
-            let member = self.members.get(*index as usize);
-            member.is_some_and(|member| {
-                (member.account, member.conversation) == (account, conversation)
-            })
-        };
-        let found = self
-            .by_member
-            .find(hash_member(account, conversation), is_it);
-        found.copied().unwrap_or(NONE)
-    }
-
-    /// The member that came last of those which `account` is.
-    fn memberships(&self, account: u64) -> u32 {
-        let is_it = |memberships: &Memberships| memberships.account == account;
-        let found = self.by_account.find(hash(account), is_it);
-        found.map_or(NONE, |memberships| memberships.last)
+        index
     }
 
     /// The messages of a conversation from its newest on.

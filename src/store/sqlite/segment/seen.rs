@@ -81,13 +81,10 @@ impl Data {
 
     /// The keys of the id of `key` with their messages, from the newest on.
     pub(in crate::store::sqlite) fn of_id(&self, key: u64) -> impl Iterator<Item = (u64, u64)> {
-        let first = self.by_id.find(hash(prefix(key)), |index| {
-            self.keys
-                .get(*index as usize)
-                .is_some_and(|other| same_id(other.key, key))
-        });
-        let first = first.copied().unwrap_or(NONE);
-        chain(&self.keys, first, |key| key.previous).map(|key| (key.key, key.message))
+        let first = self.by_id.first(hash(prefix(key)));
+        let keys = chain(&self.keys, first, |key| key.previous);
+        let keys = keys.filter(move |other| same_id(other.key, key));
+        keys.map(|key| (key.key, key.message))
     }
 
     /// A member's row as it stands at `tag`, if it changed up to there.
@@ -128,8 +125,9 @@ impl Data {
         tag: u32,
         memberships: &mut BTreeMap<ConversationId, Member>,
     ) -> Result<()> {
-        let first = self.memberships(account.0);
-        for member in chain(&self.members, first, |member| member.next_membership) {
+        let first = self.by_account.first(hash(account.0));
+        let chain = chain(&self.members, first, |member| member.next_membership);
+        for member in chain.filter(|member| member.account == account.0) {
             let conversation = ConversationId(member.conversation);
             if !memberships.contains_key(&conversation)
                 && let Some(member) = self.version(member, tag)?
