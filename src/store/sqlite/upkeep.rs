@@ -56,7 +56,7 @@ impl Default for Tuning {
             fold_member_bytes: FOLD_MEMBER_BYTES,
             tail_folds_max: TAIL_FOLDS_MAX,
             merge_runs: MERGE_RUNS,
-            quantum: 2_048,
+            quantum: 1_024,
             delete_blocks: 32,
             trim_commits: 64,
             filter_bytes_max: KEY_FILTER_BYTES_MAX,
