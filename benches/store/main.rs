@@ -191,7 +191,7 @@ impl Worker {
         let pages_of_10 = self.ask("pages 10")?;
         let pages_of_100 = self.ask("pages 100")?;
         let (mut after_kill, mut after_stop) = (Value::Null, Value::Null);
-        if self.variant == Variant::Bare {
+        if self.variant.is_bare() {
             self.ask("close")?;
         } else {
             self.child.kill()?;
@@ -273,8 +273,10 @@ fn print(measured: &[Measured], sizes: &[usize], options: &Options) {
         "| | rows/s | last tenth | of the bare log | processor µs a message | commit p50 / p99 / p99.9 / worst, ms | worst at a processor, ms | bytes written a message | file bytes a message | resident MiB |"
     );
     println!("|---|---|---|---|---|---|---|---|---|---|");
-    let bound = measured.iter().find(|one| one.variant == Variant::Bare);
     for one in measured {
+        let bound = measured
+            .iter()
+            .find(|bound| bound.variant == one.variant.bare());
         let tail = sizes.len() - sizes.len().div_ceil(10);
         let ratio = bound.map_or(f64::NAN, |bound| {
             median(
@@ -310,7 +312,7 @@ fn print(measured: &[Measured], sizes: &[usize], options: &Options) {
         "\n| | page of 10, p50 / p99 / worst, µs | rows in it | page of 100, p50 / p99 / worst, µs | rows in it | start after a stop, ms | after a kill, ms | clean stop, ms |"
     );
     println!("|---|---|---|---|---|---|---|---|");
-    for one in measured.iter().filter(|one| one.variant != Variant::Bare) {
+    for one in measured.iter().filter(|one| !one.variant.is_bare()) {
         let page = |page: &Value| {
             let us = |field| format!("{:.0}", number(page, field) / 1e3);
             format!(

@@ -13,6 +13,8 @@ use crate::world::Extras;
 pub enum Variant {
     /// A table without an index, a row for each message.
     Bare,
+    /// The same, with an id of the client's in each row.
+    BareNamed,
     /// The store.
     Plain,
     /// With a row of the recipient, who acknowledges, for each message.
@@ -24,9 +26,10 @@ pub enum Variant {
 }
 
 impl Variant {
-    /// All of them; the bare log stands first.
-    pub const ALL: [Variant; 5] = [
+    /// All of them; the bare logs stand first.
+    pub const ALL: [Variant; 6] = [
         Variant::Bare,
+        Variant::BareNamed,
         Variant::Plain,
         Variant::Acknowledged,
         Variant::Named,
@@ -37,6 +40,7 @@ impl Variant {
     pub fn name(self) -> &'static str {
         match self {
             Variant::Bare => "bare",
+            Variant::BareNamed => "bare-ids",
             Variant::Plain => "plain",
             Variant::Acknowledged => "acks",
             Variant::Named => "ids",
@@ -48,6 +52,7 @@ impl Variant {
     pub fn title(self) -> &'static str {
         match self {
             Variant::Bare => "bare log",
+            Variant::BareNamed => "bare log with client ids",
             Variant::Plain => "this store",
             Variant::Acknowledged => "… with acknowledgements",
             Variant::Named => "… with client ids",
@@ -59,8 +64,21 @@ impl Variant {
     pub fn extras(self) -> Extras {
         Extras {
             acknowledged: matches!(self, Variant::Acknowledged | Variant::Both),
-            named: matches!(self, Variant::Named | Variant::Both),
+            named: matches!(self, Variant::BareNamed | Variant::Named | Variant::Both),
         }
+    }
+
+    /// The log that it is held to, which appends the same messages.
+    pub fn bare(self) -> Variant {
+        match self.extras().named {
+            true => Variant::BareNamed,
+            false => Variant::Bare,
+        }
+    }
+
+    /// Whether it is such a log itself.
+    pub fn is_bare(self) -> bool {
+        self == self.bare()
     }
 }
 
@@ -98,10 +116,13 @@ impl Options {
             false => number(name),
         };
         let chosen: Vec<&String> = matches.get_many("variant").into_iter().flatten().collect();
+        let is_chosen = |variant: &Variant| {
+            !variant.is_bare()
+                && (chosen.is_empty() || chosen.iter().any(|name| *name == variant.name()))
+        };
         let variants = Variant::ALL.into_iter().filter(|variant| {
-            *variant == Variant::Bare
-                || chosen.is_empty()
-                || chosen.iter().any(|name| *name == variant.name())
+            let mut others = Variant::ALL.into_iter().filter(is_chosen);
+            is_chosen(variant) || others.any(|other| other.bare() == *variant)
         });
         Options {
             messages: scale("messages", 5_000),
@@ -168,7 +189,7 @@ fn command() -> Command {
                 .action(ArgAction::Append)
                 .value_parser(["plain", "acks", "ids", "both"])
                 .help(
-                    "Measure this one beside the bare log; can be given several times [default: all]",
+                    "Measure this one beside a bare log; can be given several times [default: all]",
                 ),
         )
         .arg(

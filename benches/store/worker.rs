@@ -110,7 +110,7 @@ pub fn reopen(directory: &Path, durability: Durability) -> Result<()> {
 }
 
 fn open(variant: Variant, directory: &Path, world: &World, durability: Durability) -> Result<Log> {
-    if variant == Variant::Bare {
+    if variant.is_bare() {
         return Ok(Log::Bare(BareLog::create(directory, durability)?));
     }
     let mut store = SqliteStore::new(directory, durability);

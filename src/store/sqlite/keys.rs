@@ -94,6 +94,16 @@ impl Default for Filter {
 }
 
 impl Filter {
+    /// One as it is stored.
+    ///
+    /// # Errors
+    /// When `bytes` are too few or too many.
+    pub(super) fn stored(bytes: &[u8]) -> Result<Filter> {
+        let bytes = <[u8; FILTER_BYTES]>::try_from(bytes);
+        let bytes = bytes.map_err(|_| damaged("a filter of a wrong size"))?;
+        Ok(Filter(Box::new(bytes)))
+    }
+
     /// Adds a key.
     pub(super) fn add(&mut self, key: u64) {
         for (byte, bit) in bits(key) {
@@ -107,27 +117,19 @@ impl Filter {
     }
 }
 
-/// The filters of a run's blocks.
+/// The filters of a run's blocks. Each has memory of its own: what millions of keys take is never copied while a commit waits.
 #[derive(Debug, Default)]
 pub(super) struct RunFilter {
     /// The first key of each block.
     firsts: Vec<u64>,
-    /// The blocks' filters, one after the other.
-    bytes: Vec<u8>,
+    filters: Vec<Filter>,
 }
 
 impl RunFilter {
-    /// Adds the next block's.
-    ///
-    /// # Errors
-    /// When `filter` is none.
-    pub(super) fn push(&mut self, first: u64, filter: &[u8]) -> Result<()> {
-        if filter.len() != FILTER_BYTES {
-            return Err(damaged("a filter of a wrong size"));
-        }
+    /// Adds that of the next block, which begins with the key `first`.
+    pub(super) fn push(&mut self, first: u64, filter: Filter) {
         self.firsts.push(first);
-        self.bytes.extend_from_slice(filter);
-        Ok(())
+        self.filters.push(filter);
     }
 
     /// Whether the id of `key` may have been used in any conversation.
@@ -136,15 +138,14 @@ impl RunFilter {
         let from = self.firsts.partition_point(|first| *first <= low);
         let to = self.firsts.partition_point(|first| *first <= high);
         let blocks = from.saturating_sub(1)..to;
-        let (filters, _) = self.bytes.as_chunks::<FILTER_BYTES>();
-        let filters = filters.get(blocks).unwrap_or_default();
+        let filters = self.filters.get(blocks).unwrap_or_default();
         filters
             .iter()
-            .any(|filter| bits(key).all(|(byte, bit)| filter[byte] & bit != 0))
+            .any(|Filter(bytes)| bits(key).all(|(byte, bit)| bytes[byte] & bit != 0))
     }
 
     fn bytes(&self) -> usize {
-        self.bytes.len() + self.firsts.len() * size_of::<u64>()
+        self.firsts.len() * (FILTER_BYTES + size_of::<u64>() + size_of::<Filter>())
     }
 }
 
@@ -211,7 +212,7 @@ mod tests {
             for block in keys.chunks(BLOCK_KEYS_MAX / 4) {
                 let mut filter = Filter::default();
                 block.iter().for_each(|key| filter.add(*key));
-                run.push(block[0], filter.as_bytes()).unwrap();
+                run.push(block[0], filter);
             }
             filters.insert(1, run, usize::MAX);
             prop_assert!(keys.iter().all(|key| filters.may_have(*key) && filters.may_have(key ^ 1)));

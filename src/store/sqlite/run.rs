@@ -11,7 +11,7 @@ use crate::limits::MERGE_RUNS;
 use crate::store::Result;
 use crate::store::sqlite::block::{Builder, Entry, Full, Kind, Piece, Pieces, unpack};
 use crate::store::sqlite::int;
-use crate::store::sqlite::keys::RunFilter;
+use crate::store::sqlite::keys::{Filter, RunFilter};
 use crate::store::sqlite::varint::damaged;
 
 const PUT_RUN: &str = "
@@ -178,7 +178,7 @@ impl RunWriter {
         entry: Entry,
     ) -> Result<()> {
         match self.builder.push(entry) {
-            Some(full) => self.put(connection, ids, &full),
+            Some(full) => self.put(connection, ids, full),
             None => Ok(()),
         }
     }
@@ -203,7 +203,7 @@ impl RunWriter {
         Ok(())
     }
 
-    fn put(&mut self, connection: &Connection, ids: &mut NextIds, full: &Full) -> Result<()> {
+    fn put(&mut self, connection: &Connection, ids: &mut NextIds, full: Full) -> Result<()> {
         let block = ids.block;
         ids.block += 1;
         let (list, place) = full.first;
@@ -218,10 +218,10 @@ impl RunWriter {
             int(block),
             filter,
         ])?;
-        match filter {
-            Some(filter) => self.filter.push(list, filter),
-            None => Ok(()),
+        if let Some(filter) = full.filter {
+            self.filter.push(list, filter);
         }
+        Ok(())
     }
 
     /// Writes the last block and makes the run live.
@@ -231,7 +231,7 @@ impl RunWriter {
         ids: &mut NextIds,
     ) -> Result<(Run, RunFilter)> {
         if let Some(full) = self.builder.finish() {
-            self.put(connection, ids, &full)?;
+            self.put(connection, ids, full)?;
         }
         set_state(connection, self.run.id, RunState::Live)?;
         Ok((self.run, self.filter))
@@ -247,7 +247,7 @@ pub(super) fn load_filter(connection: &Connection, run: u64) -> Result<RunFilter
         let first = row.get::<_, i64>(0)?.cast_unsigned();
         let bytes = row.get_ref(1)?.as_blob_or_null();
         let bytes = bytes.map_err(|_| damaged("a filter is no blob"))?;
-        filter.push(first, bytes.unwrap_or_default())?;
+        filter.push(first, Filter::stored(bytes.unwrap_or_default())?);
     }
     Ok(filter)
 }
