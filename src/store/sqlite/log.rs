@@ -12,7 +12,7 @@
 
 use std::sync::Arc;
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, Row, Statement, params};
 
 use crate::domain::ids::{AccountId, ConversationId, MessageId, Position, TimeMs};
 use crate::domain::message::{Dialect, Message, MessageKind};
@@ -174,6 +174,22 @@ pub(super) fn message(connection: &Connection, id: MessageId) -> Result<Option<A
     find(connection, id, |found| Arc::new(found.to_message()))
 }
 
+/// The messages of `ids`, in their order.
+///
+/// # Errors
+/// When a chunk cannot be read, or the log does not have one of them.
+pub(super) fn messages(
+    connection: &Connection,
+    ids: impl Iterator<Item = MessageId>,
+) -> Result<Vec<Arc<Message>>> {
+    let mut chunk_of = connection.prepare_cached(CHUNK_OF)?;
+    let messages = ids.map(|id| {
+        let found = find_by(&mut chunk_of, id, |found| Arc::new(found.to_message()))?;
+        found.ok_or_else(|| damaged("a list names a message that is not in the log"))
+    });
+    messages.collect()
+}
+
 /// What `read` makes of the message of an id, if the log has it.
 ///
 /// # Errors
@@ -183,8 +199,16 @@ pub(super) fn find<T>(
     id: MessageId,
     read: impl FnOnce(&Logged<'_>) -> T,
 ) -> Result<Option<T>> {
-    let mut find = connection.prepare_cached(CHUNK_OF)?;
-    let mut rows = find.query([int(id.0)])?;
+    find_by(&mut *connection.prepare_cached(CHUNK_OF)?, id, read)
+}
+
+/// The same by [`CHUNK_OF`], prepared.
+fn find_by<T>(
+    chunk_of: &mut Statement<'_>,
+    id: MessageId,
+    read: impl FnOnce(&Logged<'_>) -> T,
+) -> Result<Option<T>> {
+    let mut rows = chunk_of.query([int(id.0)])?;
     match rows.next()? {
         Some(row) => Ok(Chunk::of(row)?.find(id)?.as_ref().map(read)),
         None => Ok(None),

@@ -23,7 +23,6 @@ use crate::store::sqlite::log;
 use crate::store::sqlite::members;
 use crate::store::sqlite::run::{self, Run, RunState};
 use crate::store::sqlite::tail::View;
-use crate::store::sqlite::varint::damaged;
 use crate::store::sqlite::{Shared, int};
 use crate::store::{Counters, Order, Reader, Result, Snapshot};
 
@@ -240,14 +239,10 @@ impl SqliteSnapshot<'_> {
 
     /// The messages of `entries`.
     fn rows<'e>(&self, entries: impl Iterator<Item = &'e Entry>) -> Result<Vec<Arc<Message>>> {
-        let mut messages = Vec::with_capacity(entries.size_hint().0);
-        for entry in entries {
-            let found = log::message(self.connection, MessageId(entry.message))?;
-            messages.push(
-                found.ok_or_else(|| damaged("a list names a message that is not in the log"))?,
-            );
-        }
-        Ok(messages)
+        log::messages(
+            self.connection,
+            entries.map(|entry| MessageId(entry.message)),
+        )
     }
 
     /// The newest message under the keys of `range` that is as wanted.
