@@ -310,8 +310,6 @@ const _: () = assert!(SHARD_COMMAND_BYTES_MAX >= 4 * BATCH_BYTES_MAX);
 
 /// Most bytes of database pages that the writer keeps in memory.
 pub const STORE_CACHE_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// By how much the threads of readers are nicer than the others (`setpriority(2)`): where cores are few, messages go first.
-pub const READER_NICE: i32 = 5;
 /// Most bytes of database pages that each reader keeps in memory.
 pub const READER_CACHE_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// A commit that leaves the write-ahead log at this many pages of 8 KiB or more moves them into the database file.

@@ -18,8 +18,8 @@ use crate::conn::{CorsPolicy, HttpSettings, WsSettings};
 use crate::dialect::{self, AppKey, Settings};
 use crate::domain::decide::Policy;
 use crate::limits::{
-    CONNECTIONS_FEW, FILES_WAITING_MAX, QUERIES_WAITING_MAX, READER_NICE, SHARD_COMMANDS_MAX,
-    SPARE_DESCRIPTORS, VIEWS_BYTES_MAX,
+    CONNECTIONS_FEW, FILES_WAITING_MAX, QUERIES_WAITING_MAX, SHARD_COMMANDS_MAX, SPARE_DESCRIPTORS,
+    VIEWS_BYTES_MAX,
 };
 use crate::media::store::MediaStore;
 use crate::proto::http::request::Limits;
@@ -159,11 +159,7 @@ impl Server {
                 shared: Arc::clone(&shared),
                 recorder: metrics.recorder(),
             };
-            let run = move || {
-                step_back();
-                thread.run();
-            };
-            others.push(spawn("imd-reader", &death, None, run)?);
+            others.push(spawn("imd-reader", &death, None, move || thread.run())?);
         }
         let presence = OnlineHere(Arc::clone(&shared));
         let thread = WriterThread {
@@ -320,15 +316,6 @@ fn pin(core: usize) {
     let mut set = CpuSet::new();
     set.set(core);
     let _ = rustix::thread::sched_setaffinity(None, &set);
-}
-
-/// Lets other threads go first where all of them share too few cores: a page of history can wait a little, a message that is being said
-/// has whole conversations waiting. Best effort, as [`pin`] is.
-fn step_back() {
-    let thread = Some(rustix::thread::gettid());
-    if let Ok(nice) = rustix::process::getpriority_process(thread) {
-        let _ = rustix::process::setpriority_process(thread, nice + READER_NICE);
-    }
 }
 
 /// Raises the limit of descriptors as far as it goes; gives the limit.
