@@ -324,7 +324,8 @@ pub const BUSY_POLL_US_MAX: usize = 1_000_000;
 pub const READERS: usize = 2;
 /// Most reader threads of the store (`--readers`).
 pub const READERS_MAX: usize = 16;
-/// Most queries that wait for a reader.
+/// With so many queries waiting for a reader, calls that need another one are refused as busy. Logins are not: when everybody comes back
+/// at once, each waits its turn.
 pub const QUERIES_WAITING_MAX: usize = 4_096;
 /// Most files and long queries that wait for a reader.
 pub const FILES_WAITING_MAX: usize = 256;

@@ -18,8 +18,7 @@ use crate::conn::{CorsPolicy, HttpSettings, WsSettings};
 use crate::dialect::{self, AppKey, Settings};
 use crate::domain::decide::Policy;
 use crate::limits::{
-    CONNECTIONS_FEW, FILES_WAITING_MAX, QUERIES_WAITING_MAX, SHARD_COMMANDS_MAX, SPARE_DESCRIPTORS,
-    VIEWS_BYTES_MAX,
+    CONNECTIONS_FEW, FILES_WAITING_MAX, SHARD_COMMANDS_MAX, SPARE_DESCRIPTORS, VIEWS_BYTES_MAX,
 };
 use crate::media::store::MediaStore;
 use crate::proto::http::request::Limits;
@@ -142,7 +141,8 @@ impl Server {
         // Every credit of every shard and the load that each command may wait for: a submit never finds it full.
         let (to_writer, writer_inbox) = bounded(2 * SHARD_COMMANDS_MAX * config.shards + 1);
         let (loads, load_requests) = unbounded();
-        let (short, short_questions) = bounded(QUERIES_WAITING_MAX);
+        // One for each connection at the most, but for what is refused beyond a bound.
+        let (short, short_questions) = unbounded();
         let (heavy, heavy_tasks) = bounded(FILES_WAITING_MAX);
         let (death, died) = bounded(config.shards + config.readers + 1);
 

@@ -18,8 +18,8 @@ use crate::domain::query::{Answer, Answered, Query};
 use crate::domain::roster::Attach;
 use crate::domain::view::View;
 use crate::limits::{
-    INBOX_ENTRIES_MAX, PUSHES_TOGETHER_MAX, QUEUE_COMMANDS_MIN, SHARD_COMMAND_BYTES_MAX,
-    SHARD_COMMANDS_MAX, UPLOADS_WAITING_BYTES_MAX,
+    INBOX_ENTRIES_MAX, PUSHES_TOGETHER_MAX, QUERIES_WAITING_MAX, QUEUE_COMMANDS_MIN,
+    SHARD_COMMAND_BYTES_MAX, SHARD_COMMANDS_MAX, UPLOADS_WAITING_BYTES_MAX,
 };
 use crate::proto::http::head::Method;
 use crate::runtime::inbox::{CallKey, CommandSlot, Entry, Purpose, Question};
@@ -209,7 +209,7 @@ impl<T: Transport> Shard<T> {
         let is_taken = if is_heavy {
             self.heavy.try_send(Heavy::Query(question)).is_ok()
         } else {
-            self.short.try_send(question).is_ok()
+            self.short.len() < QUERIES_WAITING_MAX && self.short.try_send(question).is_ok()
         };
         if !is_taken {
             self.refuse(call, Refusal::Busy);
