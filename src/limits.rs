@@ -312,7 +312,7 @@ const _: () = assert!(SHARD_COMMAND_BYTES_MAX >= 4 * BATCH_BYTES_MAX);
 pub const STORE_CACHE_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Most bytes of database pages that each reader keeps in memory.
 pub const READER_CACHE_BYTES_MAX: usize = 2 * 1024 * 1024;
-/// A commit that leaves the write-ahead log at this many pages of 8 KiB or more moves them into the database file.
+/// When so many pages of 8 KiB of the write-ahead log are to be moved into the database file, a thread does.
 pub const WAL_CHECKPOINT_PAGES: usize = 256;
 /// The write-ahead log is cut back to this many bytes when it starts anew.
 pub const WAL_BYTES_MAX: usize = 32 * 1024 * 1024;
@@ -324,9 +324,10 @@ pub const BUSY_POLL_US_MAX: usize = 1_000_000;
 pub const READERS: usize = 2;
 /// Most reader threads of the store (`--readers`).
 pub const READERS_MAX: usize = 16;
-/// With so many queries waiting for a reader, calls that need another one are refused as busy. Logins are not: when everybody comes back
-/// at once, each waits its turn.
+/// With so many questions waiting for a reader, a query is refused as busy.
 pub const QUERIES_WAITING_MAX: usize = 4_096;
+/// With so many, what a login asks is, too: when everybody comes back at once, each waits for their turn.
+pub const QUESTIONS_WAITING_MAX: usize = 128 * 1024;
 /// Most files and long queries that wait for a reader.
 pub const FILES_WAITING_MAX: usize = 256;
 /// Pages of the database that a backup copies in one step.
@@ -336,7 +337,10 @@ pub const EXPORT_ROWS_MAX: usize = 100;
 /// Most accounts whose names an export keeps in memory.
 pub const EXPORT_NAMES_MAX: usize = 10_000;
 
-const _: () = assert!(WAL_CHECKPOINT_PAGES * 8 * 1024 <= WAL_BYTES_MAX);
+const _: () =
+    assert!(WAL_LEFT_PAGES_MAX < WAL_CHECKPOINT_PAGES && WAL_CHECKPOINT_PAGES < WAL_RESTART_PAGES);
+const _: () =
+    assert!(WAL_RESTART_PAGES * 8 * 1024 <= WAL_BYTES_MAX && WAL_RESTART_PAGES < WAL_PAGES_MAX);
 
 // Options
 

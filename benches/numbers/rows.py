@@ -451,7 +451,7 @@ def s12(settings: Settings) -> list[Row]:
 
     rows = [
         row(
-            f"throughput, of the bare log, first and last tenth of {stored}",
+            f"throughput, of the bare log, first and last tenth of {stored}; the last counts",
             f"{early:.2f}× → {late:.2f}×",
             "≥ 0.8×",
             late >= 0.8,

@@ -120,6 +120,6 @@ fn connect(directory: &Path, durability: Durability) -> rusqlite::Result<Connect
     };
     connection.pragma_update(None, "synchronous", synchronous)?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
-    connection.pragma_update(None, "secure_delete", "on")?;
+    connection.pragma_update(None, "secure_delete", "fast")?;
     Ok(connection)
 }

@@ -141,7 +141,7 @@ impl Server {
         // Every credit of every shard and the load that each command may wait for: a submit never finds it full.
         let (to_writer, writer_inbox) = bounded(2 * SHARD_COMMANDS_MAX * config.shards + 1);
         let (loads, load_requests) = unbounded();
-        // One for each connection at the most, but for what is refused beyond a bound.
+        // The shards see to its bounds, of which there are two.
         let (short, short_questions) = unbounded();
         let (heavy, heavy_tasks) = bounded(FILES_WAITING_MAX);
         let (death, died) = bounded(config.shards + config.readers + 1);

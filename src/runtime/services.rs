@@ -18,8 +18,8 @@ use crate::domain::query::{Answer, Answered, Query};
 use crate::domain::roster::Attach;
 use crate::domain::view::View;
 use crate::limits::{
-    INBOX_ENTRIES_MAX, PUSHES_TOGETHER_MAX, QUERIES_WAITING_MAX, QUEUE_COMMANDS_MIN,
-    SHARD_COMMAND_BYTES_MAX, SHARD_COMMANDS_MAX, UPLOADS_WAITING_BYTES_MAX,
+    INBOX_ENTRIES_MAX, PUSHES_TOGETHER_MAX, QUERIES_WAITING_MAX, QUESTIONS_WAITING_MAX,
+    QUEUE_COMMANDS_MIN, SHARD_COMMAND_BYTES_MAX, SHARD_COMMANDS_MAX, UPLOADS_WAITING_BYTES_MAX,
 };
 use crate::proto::http::head::Method;
 use crate::runtime::inbox::{CallKey, CommandSlot, Entry, Purpose, Question};
@@ -39,7 +39,7 @@ impl<T: Transport> Shard<T> {
             Wanted::Ask(Ask::Session(hash)) => {
                 self.desk.expect_session(hash);
                 let question = self.question(Purpose::Session(call, hash), Query::Session(hash));
-                if self.short.try_send(question).is_err() {
+                if !self.ask_reader(question, QUESTIONS_WAITING_MAX) {
                     self.desk.deliver_session(hash, None, self.now);
                     self.refuse(call, Refusal::Busy);
                 }
@@ -78,7 +78,7 @@ impl<T: Transport> Shard<T> {
         }
         self.shared.sessions.watch(account, self.index);
         let question = self.question(Purpose::View(account), Query::View(account));
-        if self.short.try_send(question).is_err() {
+        if !self.ask_reader(question, QUESTIONS_WAITING_MAX) {
             self.give_up_view(account, Refusal::Busy);
         }
     }
@@ -98,7 +98,7 @@ impl<T: Transport> Shard<T> {
             Attach::Wait => {}
             Attach::Load => {
                 let question = self.question(Purpose::Groups(account), Query::Groups(account));
-                if self.short.try_send(question).is_err() {
+                if !self.ask_reader(question, QUESTIONS_WAITING_MAX) {
                     self.give_up_attaching(account, Refusal::Busy);
                 }
             }
@@ -209,11 +209,26 @@ impl<T: Transport> Shard<T> {
         let is_taken = if is_heavy {
             self.heavy.try_send(Heavy::Query(question)).is_ok()
         } else {
-            self.short.len() < QUERIES_WAITING_MAX && self.short.try_send(question).is_ok()
+            let is_of_login = matches!(
+                question.query,
+                Query::Resolve { .. } | Query::Chat(ChatQuery::Waiting { .. })
+            );
+            self.ask_reader(
+                question,
+                match is_of_login {
+                    true => QUESTIONS_WAITING_MAX,
+                    false => QUERIES_WAITING_MAX,
+                },
+            )
         };
         if !is_taken {
             self.refuse(call, Refusal::Busy);
         }
+    }
+
+    /// Asks a reader something quick, unless `waiting_max` questions wait already; says whether it is asked.
+    fn ask_reader(&self, question: Question, waiting_max: usize) -> bool {
+        self.short.len() < waiting_max && self.short.try_send(question).is_ok()
     }
 
     /// Marks that find no room wait, unless as many do as may be under way, and go before anything else. They outlive their connections.
@@ -376,7 +391,8 @@ impl<T: Transport> Shard<T> {
             store_open: self.shared.store_healthy.load(Ordering::Relaxed),
             writer_alive: self.shared.writer_alive.load(Ordering::Relaxed),
             writer_queue_below_mark: !self.is_writer_behind() && inboxes_below_mark,
-            reader_queue_below_mark: !self.short.is_full() && !self.heavy.is_full(),
+            reader_queue_below_mark: self.short.len() < QUERIES_WAITING_MAX
+                && !self.heavy.is_full(),
             draining: self.shared.is_draining(),
         }
     }

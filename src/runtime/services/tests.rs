@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
 use super::*;
 use crate::admin::metrics::Metrics;
@@ -14,6 +14,7 @@ use crate::domain::command::{Peer, Send};
 use crate::domain::ids::{Position, Slot};
 use crate::domain::member::ReadMark;
 use crate::domain::message::{Dialect, MessageKind};
+use crate::domain::token::TokenHash;
 use crate::limits::OUTBOX_BYTES_MAX;
 use crate::runtime::clock::SystemClock;
 use crate::runtime::inbox::Inbox;
@@ -243,4 +244,25 @@ fn what_reads_all_members_of_a_group_is_for_the_readers_of_much() {
     let query = ChatQuery::PartWith(AccountId(2), AccountId(3));
     shard.want(call, Wanted::Ask(Ask::Query(Query::Chat(query))));
     assert_eq!((shorts.len(), heavies.len()), (1, 0));
+}
+
+#[test]
+fn logins_wait_where_other_questions_are_refused() {
+    let ((short, shorts), (heavy, _heavies)) = (unbounded(), bounded(1));
+    let (mut shard, _commands) = shard_with(short, heavy);
+    let conn = Key {
+        slot: 1,
+        generation: 0,
+    };
+    let call = CallKey { conn, call: 1 };
+    for waiting in 0..QUERIES_WAITING_MAX + 3 {
+        let has_room = shard.readiness().reader_queue_below_mark;
+        assert_eq!(has_room, waiting < QUERIES_WAITING_MAX);
+        let query = ChatQuery::PartWith(AccountId(2), AccountId(3));
+        shard.want(call, Wanted::Ask(Ask::Query(Query::Chat(query))));
+    }
+    assert_eq!(shorts.len(), QUERIES_WAITING_MAX);
+    shard.want(call, Wanted::Ask(Ask::Session(TokenHash([7; 16]))));
+    shard.want(call, Wanted::Ask(Ask::View(AccountId(2))));
+    assert_eq!(shorts.len(), QUERIES_WAITING_MAX + 2);
 }

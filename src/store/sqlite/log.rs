@@ -183,11 +183,13 @@ pub(super) fn messages(
     ids: impl Iterator<Item = MessageId>,
 ) -> Result<Vec<Arc<Message>>> {
     let mut chunk_of = connection.prepare_cached(CHUNK_OF)?;
-    let messages = ids.map(|id| {
+    let mut messages = Vec::with_capacity(ids.size_hint().0);
+    for id in ids {
         let found = find_by(&mut chunk_of, id, |found| Arc::new(found.to_message()))?;
-        found.ok_or_else(|| damaged("a list names a message that is not in the log"))
-    });
-    messages.collect()
+        messages
+            .push(found.ok_or_else(|| damaged("a list names a message that is not in the log"))?);
+    }
+    Ok(messages)
 }
 
 /// What `read` makes of the message of an id, if the log has it.

@@ -85,8 +85,8 @@ struct TailMessage {
 struct Key {
     key: u64,
     message: u64,
-    /// The one before it in its bucket: perhaps of the same id, in this or another conversation. A sender who uses one id everywhere has a
-    /// long chain, but not longer than the segment.
+    /// The one before it in its bucket: perhaps of the same id, in this or another conversation. A sender who uses one id everywhere makes a
+    /// long chain for the few ids of its bucket, but not longer than the segment.
     previous: u32,
 }
 
@@ -137,7 +137,8 @@ pub(super) struct RowAt {
     pub(super) row: Range<usize>,
 }
 
-/// Room for what takes most that a segment asks for at once, so that it is not copied as it grows: memory that is not used is not had.
+/// Room that a segment asks for at once, so that little is copied as it grows, and for which it has buckets: memory that is not used is not
+/// had.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Room {
     /// For so many messages.
