@@ -252,6 +252,17 @@ fn index_of(number: usize) -> Result<u32> {
     tag(number as u64)
 }
 
+/// Where the first of a chain through `items` is that `is_it`, or [`NONE`].
+fn find<T>(items: &[T], first: u32, next: impl Fn(&T) -> u32, is_it: impl Fn(&T) -> bool) -> u32 {
+    let mut index = first;
+    while let Some(item) = items.get(index as usize)
+        && !is_it(item)
+    {
+        index = next(item);
+    }
+    index
+}
+
 /// Follows a chain through `items` from `first` on.
 fn chain<T>(items: &[T], first: u32, next: impl Fn(&T) -> u32) -> impl Iterator<Item = &T> {
     let mut index = first;
@@ -307,13 +318,9 @@ impl Data {
 
     /// Where the list of a conversation is, or [`NONE`].
     fn list_index(&self, conversation: u64) -> u32 {
-        let mut index = self.by_conversation.first(hash(conversation));
-        while let Some(list) = self.lists.get(index as usize)
-            && list.conversation != conversation
-        {
-            index = list.next;
-        }
-        index
+        let first = self.by_conversation.first(hash(conversation));
+        let is_it = |list: &List| list.conversation == conversation;
+        find(&self.lists, first, |list| list.next, is_it)
     }
 
     /// The list of a conversation, which is made if need be.
@@ -429,13 +436,10 @@ impl Data {
 
     /// The member that `account` is in a conversation, or [`NONE`].
     fn member_index(&self, account: u64, conversation: u64) -> u32 {
-        let mut index = self.by_member.first(hash_member(account, conversation));
-        while let Some(member) = self.members.get(index as usize)
-            && (member.account, member.conversation) != (account, conversation)
-        {
-            index = member.next;
-        }
-        index
+        let first = self.by_member.first(hash_member(account, conversation));
+        let is_it =
+            |member: &Changed| (member.account, member.conversation) == (account, conversation);
+        find(&self.members, first, |member| member.next, is_it)
     }
 
     /// The messages of a conversation from its newest on.

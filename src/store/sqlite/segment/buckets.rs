@@ -2,8 +2,8 @@
 
 use crate::store::sqlite::segment::NONE;
 
-/// The beginnings of chains, found by hash. Their number is fixed: a chain has all that falls into one bucket: what is of one hash, and
-/// seldom something else. In a segment that is larger than it was meant to be it is a little more.
+/// The beginnings of chains, found by hash. Their number is fixed. A chain has all that falls into one bucket: what is of one hash, and
+/// seldom something else, a little more of it in a segment that is larger than it was meant to be.
 #[derive(Debug)]
 pub(super) struct Buckets {
     /// A power of two of indexes that are one too high, so that memory that was never written, of which the kernel makes nothing, is none.
