@@ -290,9 +290,9 @@ pub const BATCH_COMMANDS_MAX: usize = 512;
 pub const BATCH_BYTES_MAX: usize = 1024 * 1024;
 /// How often a command may wait for rows before it is refused as busy.
 pub const LOADS_PER_COMMAND_MAX: u32 = 8;
-/// Most commands of a shard that wait for their answers.
+/// Most commands of a shard that wait for their answers; as many read marks and acknowledgements may besides.
 pub const SHARD_COMMANDS_MAX: usize = 1_024;
-/// Most bytes of commands of a shard that wait for their answers.
+/// Most bytes of commands of a shard that wait for their answers, of marks that do, and of marks that wait until they may.
 pub const SHARD_COMMAND_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Most entries in a shard's inbox before the writer starts no further batch.
 pub const INBOX_ENTRIES_MAX: usize = 4_096;

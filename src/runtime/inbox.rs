@@ -55,6 +55,8 @@ pub struct CommandSlot {
     pub call: Option<CallKey>,
     /// The credit that comes back with the answer.
     pub bytes: usize,
+    /// Whether that is the credit of marks ([`Command::is_mark`](crate::domain::command::Command::is_mark)).
+    pub is_mark: bool,
 }
 
 /// What an answer of a reader is for.

@@ -2,10 +2,11 @@
 //! [`crate::media`] the only one that knows threads, files and clocks.
 //!
 //! Reading order: [`server`] (start and stop), [`event_loop`] (a shard's thread), [`shard`] (what it does in a turn), [`peers`] (its
-//! connections) and [`services`] (what it fetches for them), [`writer`], [`reader`]; then what they are made of, [`inbox`], [`shared`],
-//! [`sessions`], [`pushes`], [`clock`], [`socket`], [`slab`], [`wheel`].
+//! connections) and [`services`] (what it fetches for them), [`writer`], [`reader`]; then what they are made of, [`inbox`], [`credit`],
+//! [`shared`], [`sessions`], [`pushes`], [`clock`], [`socket`], [`slab`], [`wheel`].
 
 pub mod clock;
+mod credit;
 pub mod event_loop;
 pub mod inbox;
 mod peers;

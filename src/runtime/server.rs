@@ -138,8 +138,8 @@ impl Server {
             log,
             Arc::new(SystemClock::start()),
         ));
-        // Every credit of every shard and the load that each command may wait for: a submit never finds it full.
-        let (to_writer, writer_inbox) = bounded(2 * SHARD_COMMANDS_MAX * config.shards + 1);
+        // Both credits of every shard and the load that each command may wait for: a submit never finds it full.
+        let (to_writer, writer_inbox) = bounded(4 * SHARD_COMMANDS_MAX * config.shards + 1);
         let (loads, load_requests) = unbounded();
         // The shards see to its bounds, of which there are two.
         let (short, short_questions) = unbounded();

@@ -19,7 +19,7 @@ use crate::domain::roster::Attach;
 use crate::domain::view::View;
 use crate::limits::{
     INBOX_ENTRIES_MAX, PUSHES_TOGETHER_MAX, QUERIES_WAITING_MAX, QUESTIONS_WAITING_MAX,
-    QUEUE_COMMANDS_MIN, SHARD_COMMAND_BYTES_MAX, SHARD_COMMANDS_MAX, UPLOADS_WAITING_BYTES_MAX,
+    QUEUE_COMMANDS_MIN, SHARD_COMMAND_BYTES_MAX, UPLOADS_WAITING_BYTES_MAX,
 };
 use crate::proto::http::head::Method;
 use crate::runtime::inbox::{CallKey, CommandSlot, Entry, Purpose, Question};
@@ -231,34 +231,30 @@ impl<T: Transport> Shard<T> {
         self.short.len() < waiting_max && self.short.try_send(question).is_ok()
     }
 
-    /// Marks that find no room wait, unless as many do as may be under way, and go before anything else. They outlive their connections.
+    /// Marks that find no room wait, within bounds, and outlive their connections. They have a credit of their own: however many there
+    /// are, nothing else is refused for their sake.
     fn want_command(&mut self, call: CallKey, command: Command) {
         if command.is_mark() {
             let bytes = command.bytes();
-            if self.marks_waiting.len() >= SHARD_COMMANDS_MAX
-                || self.mark_bytes_waiting + bytes > SHARD_COMMAND_BYTES_MAX
-            {
+            if self.mark_bytes_waiting + bytes > SHARD_COMMAND_BYTES_MAX {
                 self.refuse(call, Refusal::Busy);
                 return;
             }
             self.mark_bytes_waiting += bytes;
             self.marks_waiting.push_back((call, command));
             self.submit_marks();
-        } else if !self.marks_waiting.is_empty()
-            || self.is_writer_behind()
-            || !self.submit_command(Some(call), command)
-        {
+        } else if self.is_writer_behind() || !self.submit_command(Some(call), command) {
             self.refuse(call, Refusal::Busy);
         }
     }
 
     fn submit_marks(&mut self) {
-        while let Some((_, command)) = self.marks_waiting.front()
-            && self.has_room(command)
-            && let Some((call, command)) = self.marks_waiting.pop_front()
+        while let Some((_, mark)) = self.marks_waiting.front()
+            && self.marks_credit.take(mark.bytes())
+            && let Some((call, mark)) = self.marks_waiting.pop_front()
         {
-            self.mark_bytes_waiting -= command.bytes();
-            self.submit_command(Some(call), command);
+            self.mark_bytes_waiting -= mark.bytes();
+            self.submit(Some(call), mark);
         }
     }
 
@@ -269,24 +265,22 @@ impl<T: Transport> Shard<T> {
         is_high && self.writer.len() >= QUEUE_COMMANDS_MIN
     }
 
-    fn has_room(&self, command: &Command) -> bool {
-        self.commands_in_flight < SHARD_COMMANDS_MAX
-            && self.command_bytes_in_flight + command.bytes() <= SHARD_COMMAND_BYTES_MAX
-    }
-
     /// `false` when the shard has as many commands under way as it may.
     fn submit_command(&mut self, call: Option<CallKey>, command: Command) -> bool {
-        if !self.has_room(&command) {
-            return false;
+        let has_room = self.credit.take(command.bytes());
+        if has_room {
+            self.submit(call, command);
         }
-        let bytes = command.bytes();
-        self.commands_in_flight += 1;
-        self.command_bytes_in_flight += bytes;
+        has_room
+    }
+
+    fn submit(&mut self, call: Option<CallKey>, command: Command) {
         self.shared.pressure.submitted(self.shared.now_us());
         let reply_to = CommandSlot {
             shard: self.index,
             call,
-            bytes,
+            bytes: command.bytes(),
+            is_mark: command.is_mark(),
         };
         let lane = match call {
             Some(call) => {
@@ -301,7 +295,6 @@ impl<T: Transport> Shard<T> {
             command,
             reply_to,
         });
-        true
     }
 
     /// Records the use of tokens. What finds no room now is recorded at a later use.
@@ -412,9 +405,12 @@ impl<T: Transport> Shard<T> {
     }
 
     fn handle_reply(&mut self, slot: CommandSlot, reply: Result<Reply, Refusal>) {
-        self.commands_in_flight -= 1;
-        self.command_bytes_in_flight -= slot.bytes;
-        self.submit_marks();
+        if slot.is_mark {
+            self.marks_credit.give_back(slot.bytes);
+            self.submit_marks();
+        } else {
+            self.credit.give_back(slot.bytes);
+        }
         if let Some(call) = slot.call {
             self.outcome(call, reply.map_or_else(Outcome::Refused, Outcome::Reply));
         }

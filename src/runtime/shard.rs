@@ -19,6 +19,7 @@ use crate::domain::ids::{AccountId, TimeMs};
 use crate::domain::roster::Roster;
 use crate::limits::RECEIVE_BUFFER_BYTES;
 use crate::proto::http::date::{ImfFixdate, imf_fixdate};
+use crate::runtime::credit::Credit;
 use crate::runtime::inbox::{CallKey, CommandSlot, Entry, Question};
 use crate::runtime::peers::Peer;
 use crate::runtime::reader::Heavy;
@@ -96,9 +97,10 @@ pub struct Shard<T> {
     pub(super) dirty: Vec<Key>,
     /// Commands of this turn.
     pub(super) submits: Vec<Submitted<CommandSlot>>,
-    pub(super) commands_in_flight: usize,
-    pub(super) command_bytes_in_flight: usize,
-    /// Read marks and acknowledgements that found no room, in their order.
+    pub(super) credit: Credit,
+    /// That of read marks and acknowledgements.
+    pub(super) marks_credit: Credit,
+    /// Those that found no room, in their order.
     pub(super) marks_waiting: VecDeque<(CallKey, Command)>,
     pub(super) mark_bytes_waiting: usize,
     /// The accounts of the sockets here.
@@ -158,8 +160,8 @@ impl<T: Transport> Shard<T> {
             ready: VecDeque::new(),
             dirty: Vec::new(),
             submits: Vec::new(),
-            commands_in_flight: 0,
-            command_bytes_in_flight: 0,
+            credit: Credit::default(),
+            marks_credit: Credit::default(),
             marks_waiting: VecDeque::new(),
             mark_bytes_waiting: 0,
             roster: Roster::default(),
@@ -202,7 +204,7 @@ impl<T: Transport> Shard<T> {
         self.handle_timers();
         self.drain_server();
         self.submit_touches();
-        self.submit();
+        self.send_submits();
         self.flush();
         self.update_gauges();
         !self.is_over()
@@ -297,7 +299,7 @@ impl<T: Transport> Shard<T> {
         }
     }
 
-    fn submit(&mut self) {
+    fn send_submits(&mut self) {
         self.deliver();
         for submitted in self.submits.drain(..) {
             // The channel has room for every credit; a writer that is gone has taken the server down.

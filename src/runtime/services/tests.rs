@@ -15,7 +15,7 @@ use crate::domain::ids::{Position, Slot};
 use crate::domain::member::ReadMark;
 use crate::domain::message::{Dialect, MessageKind};
 use crate::domain::token::TokenHash;
-use crate::limits::OUTBOX_BYTES_MAX;
+use crate::limits::{OUTBOX_BYTES_MAX, SHARD_COMMANDS_MAX};
 use crate::runtime::clock::SystemClock;
 use crate::runtime::inbox::Inbox;
 use crate::runtime::shard::Parts;
@@ -55,7 +55,7 @@ fn shard_with(
         Arc::new(|_, line| panic!("{line}")),
         Arc::new(SystemClock::start()),
     );
-    let (writer, commands) = bounded(2 * SHARD_COMMANDS_MAX);
+    let (writer, commands) = bounded(4 * SHARD_COMMANDS_MAX);
     let shard = Shard::new(Parts {
         index: 0,
         settings: Arc::new(Settings {
@@ -162,24 +162,44 @@ fn submitted(
     commands.collect()
 }
 
-#[test]
-fn marks_wait_for_room_and_go_before_anything_else_when_there_is_room() {
-    let (mut shard, commands) = shard();
+/// As many of `command` as may be under way.
+fn fill(
+    shard: &mut Shard<NoSocket>,
+    commands: &Receiver<ToWriter>,
+    command: &Command,
+) -> Vec<Submitted<CommandSlot>> {
     for number in 0..SHARD_COMMANDS_MAX as u32 {
-        assert_eq!(want(&mut shard, number, send()), [0; 0]);
+        assert_eq!(want(shard, number, command.clone()), [0; 0]);
     }
-    let under_way = submitted(&mut shard, &commands);
+    let under_way = submitted(shard, commands);
     assert_eq!(under_way.len(), SHARD_COMMANDS_MAX);
+    under_way
+}
+
+fn done(shard: &mut Shard<NoSocket>, submitted: &Submitted<CommandSlot>) {
+    shard.handle_reply(submitted.reply_to, Ok(Reply::Done));
+    shard.delivered.clear();
+}
+
+#[test]
+fn marks_wait_for_room_of_their_own_and_leave_that_of_others() {
+    let (mut shard, commands) = shard();
+    let sends = fill(&mut shard, &commands, &send());
     assert_eq!(want(&mut shard, 5_000, send()), [5_000]);
+    let under_way = fill(&mut shard, &commands, &marks()[0]);
     for (mark, number) in marks().into_iter().zip(6_000..) {
         assert_eq!(want(&mut shard, number, mark), [0; 0]);
     }
     assert_eq!(submitted(&mut shard, &commands).len(), 0);
-    for (mark, done) in marks().into_iter().zip(&under_way) {
-        // Others wait until no mark does.
-        assert_eq!(want(&mut shard, 7_000, send()), [7_000]);
-        shard.handle_reply(done.reply_to, Ok(Reply::Done));
-        shard.delivered.clear();
+    // What is no mark neither waits for those that do nor takes their room.
+    done(&mut shard, &sends[0]);
+    assert_eq!(submitted(&mut shard, &commands).len(), 0);
+    assert_eq!(want(&mut shard, 7_000, send()), [0; 0]);
+    assert_eq!(want(&mut shard, 7_001, send()), [7_001]);
+    assert_eq!(submitted(&mut shard, &commands).len(), 1);
+    // In their order.
+    for (mark, before) in marks().into_iter().zip(&under_way) {
+        done(&mut shard, before);
         let next = submitted(&mut shard, &commands);
         assert_eq!(
             next.iter().map(|next| &next.command).collect::<Vec<_>>(),
@@ -187,35 +207,31 @@ fn marks_wait_for_room_and_go_before_anything_else_when_there_is_room() {
         );
     }
     assert_eq!(want(&mut shard, 8_000, send()), [8_000]);
-    shard.handle_reply(under_way[3].reply_to, Ok(Reply::Done));
-    shard.delivered.clear();
-    assert_eq!(want(&mut shard, 9_000, send()), [0; 0]);
-    assert_eq!(submitted(&mut shard, &commands).len(), 1);
 }
 
 #[test]
-fn marks_wait_in_bounds_of_number_and_bytes_whatever_became_of_their_connections() {
+fn marks_wait_in_a_bound_of_bytes_whatever_became_of_their_connections() {
     let (mut shard, commands) = shard();
-    for number in 0..SHARD_COMMANDS_MAX as u32 {
-        assert_eq!(want(&mut shard, number, send()), [0; 0]);
-    }
-    let under_way = submitted(&mut shard, &commands);
     let [mark, ..] = marks();
-    for number in 0..SHARD_COMMANDS_MAX as u32 {
+    let mut under_way = fill(&mut shard, &commands, &mark);
+    let most = SHARD_COMMAND_BYTES_MAX / mark.bytes();
+    for number in 0..most as u32 {
         assert_eq!(want(&mut shard, number, mark.clone()), [0; 0]);
     }
     assert_eq!(want(&mut shard, 5_000, mark.clone()), [5_000]);
-    assert_eq!(shard.marks_waiting.len(), SHARD_COMMANDS_MAX);
-    for done in under_way {
-        shard.handle_reply(done.reply_to, Ok(Reply::Done));
+    let mut left = most;
+    while left > 0 {
+        under_way.iter().for_each(|before| done(&mut shard, before));
+        under_way = submitted(&mut shard, &commands);
+        assert_eq!(under_way.len(), left.min(SHARD_COMMANDS_MAX));
+        left -= under_way.len();
     }
-    shard.delivered.clear();
-    assert_eq!(submitted(&mut shard, &commands).len(), SHARD_COMMANDS_MAX);
     assert_eq!(
         (shard.marks_waiting.len(), shard.mark_bytes_waiting),
         (0, 0)
     );
-    // What is large is bounded by its bytes.
+    under_way.iter().for_each(|before| done(&mut shard, before));
+    // Large ones are bounded while they are under way, too.
     let large = Command::Acknowledge {
         account: AccountId(2),
         messages: vec![(
@@ -223,7 +239,10 @@ fn marks_wait_in_bounds_of_number_and_bytes_whatever_became_of_their_connections
             vec![Position(1); SHARD_COMMAND_BYTES_MAX / size_of::<Position>() / 2],
         )],
     };
-    assert_eq!(want(&mut shard, 6_000, large.clone()), [0; 0]);
+    for number in [6_000, 6_001] {
+        assert_eq!(want(&mut shard, number, large.clone()), [0; 0]);
+    }
+    assert_eq!(submitted(&mut shard, &commands).len(), 1);
     assert_eq!(want(&mut shard, 7_000, large), [7_000]);
 }
 

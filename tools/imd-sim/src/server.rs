@@ -144,7 +144,7 @@ impl Server {
             Arc::new(|_, _| {}),
             clock,
         ));
-        let (to_writer, inbox) = bounded(2 * SHARD_COMMANDS_MAX * shards + 1);
+        let (to_writer, inbox) = bounded(4 * SHARD_COMMANDS_MAX * shards + 1);
         let (to_loads, loads) = unbounded();
         let (to_short, short) = bounded(QUERIES_WAITING_MAX);
         let (to_heavy, heavy) = bounded(FILES_WAITING_MAX);
