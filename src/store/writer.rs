@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 use hashbrown::HashMap;
 
 use crate::domain::command::{Command, Effect, Refusal, Reply};
-use crate::domain::decide::{Numbers, Policy, decide};
+use crate::domain::decide::{Decision, Numbers, Policy, decide};
 use crate::domain::event::Told;
 use crate::domain::ids::{AccountId, CommitNumber, IdGenerator, TimeMs};
 use crate::domain::needs::{Facts, Key, Row, needs};
@@ -85,6 +85,8 @@ pub struct Writer<R> {
     /// Rises when what is in memory is thrown away: loads from before are void.
     epoch: u64,
     batch: Batch<R>,
+    /// Kept for its memory.
+    decision: Decision,
     waiting: HashMap<u64, Waiting<R>>,
     /// Commands behind one that waits, by lane.
     held: HashMap<u64, VecDeque<Submitted<R>>>,
@@ -135,6 +137,7 @@ impl<R> Writer<R> {
             uncertain: None,
             epoch: 0,
             batch: Batch::default(),
+            decision: Decision::default(),
             waiting: HashMap::new(),
             held: HashMap::new(),
             requests: Vec::new(),
@@ -251,23 +254,23 @@ impl<R> Writer<R> {
                 return false;
             }
         };
-        match decide(
+        let decision = &mut self.decision;
+        let reply = decide(
             &submitted.command,
             facts,
             &mut self.numbers,
             &self.policy,
             now,
-        ) {
-            Ok(decision) => {
-                self.state
-                    .apply(&decision.effects, CommitNumber(self.commit.0 + 1));
-                self.batch.effects.extend(decision.effects);
-                self.batch.told.extend(decision.told);
-                self.batch.bytes += submitted.command.bytes();
-                self.answer(submitted.reply_to, Ok(decision.reply));
-            }
-            Err(refusal) => self.answer(submitted.reply_to, Err(refusal)),
+            decision,
+        );
+        if reply.is_ok() {
+            let commit = CommitNumber(self.commit.0 + 1);
+            self.state.apply(&decision.effects, commit);
+            self.batch.effects.append(&mut decision.effects);
+            self.batch.told.append(&mut decision.told);
+            self.batch.bytes += submitted.command.bytes();
         }
+        self.answer(submitted.reply_to, reply);
         true
     }
 

@@ -46,7 +46,7 @@ impl Newest {
         let commit = self.commit.load(Ordering::Relaxed);
         begin()?;
         fence(Ordering::SeqCst);
-        let is_settled = before % 2 == 0 && self.turn.load(Ordering::Relaxed) == before;
+        let is_settled = before.is_multiple_of(2) && self.turn.load(Ordering::Relaxed) == before;
         Ok(is_settled.then_some(commit))
     }
 }
