@@ -55,7 +55,7 @@ metrics! {
         WriterQueue = "imd_writer_queue_commands", Each;
         /// Commands that wait until what they look at is in memory.
         CommandsParked = "imd_parked_commands", Each;
-        /// Queries that wait for a reader, by queue.
+        /// Queries and files that wait for a reader, by queue.
         ReaderQueue(queue: ReaderQueue) = "imd_reader_queue_queries", Each;
         /// Entries in the inboxes of the shards.
         InboxEntries = "imd_inbox_entries", Each;

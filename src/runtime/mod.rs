@@ -2,7 +2,7 @@
 //! [`crate::media`] the only one that knows threads, files and clocks.
 //!
 //! Reading order: [`server`] (start and stop), [`event_loop`] (a shard's thread), [`shard`] (what it does in a turn), [`peers`] (its
-//! connections) and [`services`] (what it fetches for them), [`writer`], [`reader`]; then what they are made of, [`inbox`], [`credit`],
+//! connections) and [`services`] (what it fetches for them), [`writer`], [`reader`]; then what they are made of, [`inbox`], [`work_queue`], [`credit`],
 //! [`shared`], [`sessions`], [`pushes`], [`clock`], [`socket`], [`slab`], [`wheel`].
 
 pub mod clock;
@@ -20,4 +20,5 @@ pub mod shared;
 pub mod slab;
 pub mod socket;
 pub mod wheel;
+pub mod work_queue;
 pub mod writer;

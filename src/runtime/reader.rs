@@ -4,20 +4,19 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, select};
+use crossbeam_channel::Sender;
 
-use crate::admin::metrics::{Counter, Histogram, ReaderQueue, Recorder};
+use crate::admin::metrics::{Counter, Gauge, Histogram, ReaderQueue, Recorder};
 use crate::config::LogLevel;
 use crate::conn::{Page, PageRequest};
-use crate::dialect::Upload;
 use crate::domain::command::Refusal;
 use crate::domain::query::Answered;
-use crate::limits::QUESTIONS_PER_SNAPSHOT_MAX;
 use crate::media::serve::FileRequest;
 use crate::media::store::MediaStore;
 use crate::proto::http::head::Method;
-use crate::runtime::inbox::{CallKey, Entry, Question};
+use crate::runtime::inbox::{Entry, Question};
 use crate::runtime::shared::Shared;
+use crate::runtime::work_queue::{Heavy, Work, WorkQueue};
 use crate::runtime::writer::ToWriter;
 use crate::store::writer::LoadRequest;
 use crate::store::{Reader, StoreError, load, query};
@@ -25,45 +24,16 @@ use crate::store::{Reader, StoreError, load, query};
 /// A snapshot takes no further question after so long.
 const SHARED_SNAPSHOT_MAX: Duration = Duration::from_millis(1);
 
-/// What takes long: files.
-#[derive(Debug)]
-pub enum Heavy {
-    /// A query over much.
-    Query(Question),
-    /// Keep a file.
-    Save {
-        /// The shard that asks.
-        shard: usize,
-        /// Who waits.
-        call: CallKey,
-        /// The file.
-        upload: Upload,
-    },
-    /// Serve a file.
-    Serve {
-        /// The shard that asks.
-        shard: usize,
-        /// Who waits.
-        call: CallKey,
-        /// The file's name.
-        name: String,
-        /// What was asked.
-        request: Box<PageRequest>,
-    },
-}
-
 /// A reader with all that its thread needs.
 pub struct ReaderThread {
     /// The store's reading side.
     pub reader: Box<dyn Reader>,
     /// Uploads.
     pub media: Arc<MediaStore>,
-    /// What the writer waits for; closed when the server has stopped.
-    pub loads: Receiver<Vec<LoadRequest>>,
-    /// What is quick.
-    pub short: Receiver<Question>,
-    /// What takes long; only some readers take from here.
-    pub heavy: Option<Receiver<Heavy>>,
+    /// What there is to do.
+    pub queue: Arc<WorkQueue>,
+    /// Whether it takes what takes long, too; only some readers do.
+    pub takes_heavy: bool,
     /// To the writer.
     pub writer: Sender<ToWriter>,
     /// What all threads share.
@@ -73,34 +43,25 @@ pub struct ReaderThread {
 }
 
 impl ReaderThread {
-    /// Runs until the writer is gone.
+    /// Runs until the queue is closed and empty.
     pub fn run(mut self) {
-        let none = crossbeam_channel::never();
-        let heavy = self.heavy.take().unwrap_or(none);
-        let (loads, short) = (self.loads.clone(), self.short.clone());
-        loop {
-            // What the writer waits for goes first.
-            if let Ok(requests) = loads.try_recv() {
-                self.load(&requests);
-                continue;
-            }
-            select! {
-                recv(loads) -> requests => match requests {
-                    Ok(requests) => self.load(&requests),
-                    Err(_) => return,
-                },
-                recv(short) -> question => if let Ok(question) = question {
-                    self.questions(question);
-                } else {
-                    return;
-                },
-                recv(heavy) -> task => if let Ok(task) = task {
+        while let Some(work) = self.queue.take(self.takes_heavy) {
+            match work {
+                Work::Loads(requests) => self.load(&requests),
+                Work::Questions(questions) => {
+                    self.taken(ReaderQueue::Short, questions.len());
+                    self.questions(questions.into_iter());
+                }
+                Work::Heavy(task) => {
+                    self.taken(ReaderQueue::Heavy, 1);
                     self.heavy(task);
-                } else {
-                    return;
-                },
+                }
             }
         }
+    }
+
+    fn taken(&self, queue: ReaderQueue, count: usize) {
+        self.recorder.sub(Gauge::ReaderQueue(queue), count as u64);
     }
 
     fn load(&mut self, requests: &[LoadRequest]) {
@@ -109,18 +70,18 @@ impl ReaderThread {
         let _ = self.writer.send(ToWriter::Loaded(loaded));
     }
 
-    /// Answers `first` and some of what waits behind it. Under load they share a snapshot, to begin which takes a third of what most
-    /// answers take.
-    fn questions(&mut self, first: Question) {
-        // Taken before the snapshot begins, which is to show what each of them may expect; half is left to the other readers.
-        let behind = (self.short.len() / 2).min(QUESTIONS_PER_SNAPSHOT_MAX - 1);
-        let behind: Vec<Question> = self.short.try_iter().take(behind).collect();
-        let mut waiting = std::iter::once(first).chain(behind).peekable();
-        while waiting.peek().is_some() {
-            if let Ok(requests) = self.loads.try_recv() {
+    /// Answers what was taken at once. Under load that is several questions, which share a snapshot: to begin it takes a third of what
+    /// most answers take. They were taken before the snapshot begins, which is to show what each of them may expect.
+    fn questions(&mut self, questions: impl Iterator<Item = Question>) {
+        let mut questions = questions.peekable();
+        loop {
+            self.answer(&mut questions);
+            if questions.peek().is_none() {
+                return;
+            }
+            if let Some(requests) = self.queue.try_take_loads() {
                 self.load(&requests);
             }
-            self.answer(&mut waiting);
         }
     }
 

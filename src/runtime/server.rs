@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use mio::{Poll, Waker};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use rustix::thread::CpuSet;
@@ -17,9 +17,7 @@ use crate::config::{self, Auth, Config, CorsOrigins, LogLevel, Storage};
 use crate::conn::{CorsPolicy, HttpSettings, WsSettings};
 use crate::dialect::{self, AppKey, Settings};
 use crate::domain::decide::Policy;
-use crate::limits::{
-    CONNECTIONS_FEW, FILES_WAITING_MAX, SHARD_COMMANDS_MAX, SPARE_DESCRIPTORS, VIEWS_BYTES_MAX,
-};
+use crate::limits::{CONNECTIONS_FEW, SHARD_COMMANDS_MAX, SPARE_DESCRIPTORS, VIEWS_BYTES_MAX};
 use crate::media::store::MediaStore;
 use crate::proto::http::request::Limits;
 use crate::proto::ws::assembler;
@@ -30,6 +28,7 @@ use crate::runtime::reader::ReaderThread;
 use crate::runtime::shard::{Parts, Shard};
 use crate::runtime::shared::{Log, OnlineHere, Shared};
 use crate::runtime::socket::listen;
+use crate::runtime::work_queue::WorkQueue;
 use crate::runtime::writer::{ToWriter, WriterThread};
 use crate::store::Store;
 use crate::store::memory::MemoryStore;
@@ -41,6 +40,7 @@ pub struct Server {
     addresses: Vec<SocketAddr>,
     shared: Arc<Shared>,
     writer: Sender<ToWriter>,
+    work: Arc<WorkQueue>,
     shards: Vec<JoinHandle<()>>,
     others: Vec<JoinHandle<()>>,
     died: Receiver<&'static str>,
@@ -140,10 +140,7 @@ impl Server {
         ));
         // Both credits of every shard and the load that each command may wait for: a submit never finds it full.
         let (to_writer, writer_inbox) = bounded(4 * SHARD_COMMANDS_MAX * config.shards + 1);
-        let (loads, load_requests) = unbounded();
-        // The shards see to its bounds, of which there are two.
-        let (short, short_questions) = unbounded();
-        let (heavy, heavy_tasks) = bounded(FILES_WAITING_MAX);
+        let work = Arc::new(WorkQueue::default());
         let (death, died) = bounded(config.shards + config.readers + 1);
 
         let mut others = Vec::new();
@@ -152,9 +149,8 @@ impl Server {
             let thread = ReaderThread {
                 reader,
                 media: Arc::clone(&media),
-                loads: load_requests.clone(),
-                short: short_questions.clone(),
-                heavy: (place < heavy_readers).then(|| heavy_tasks.clone()),
+                queue: Arc::clone(&work),
+                takes_heavy: place < heavy_readers,
                 writer: to_writer.clone(),
                 shared: Arc::clone(&shared),
                 recorder: metrics.recorder(),
@@ -165,7 +161,7 @@ impl Server {
         let thread = WriterThread {
             writer: writer.with_presence(Box::new(presence)),
             inbox: writer_inbox,
-            loads,
+            readers: Arc::clone(&work),
             shared: Arc::clone(&shared),
             recorder: metrics.recorder(),
             busy_poll: config.busy_poll,
@@ -200,8 +196,7 @@ impl Server {
                 ws: Arc::clone(&ws),
                 shared: Arc::clone(&shared),
                 writer: to_writer.clone(),
-                short: short.clone(),
-                heavy: heavy.clone(),
+                readers: Arc::clone(&work),
                 recorder: metrics.recorder(),
                 calls: Arc::clone(&call_numbers),
                 views_bytes_max: VIEWS_BYTES_MAX / config.shards,
@@ -228,6 +223,7 @@ impl Server {
             addresses,
             shared,
             writer: to_writer,
+            work,
             shards,
             others,
             died,
@@ -252,6 +248,8 @@ impl Server {
     pub fn stop(self) -> Result<(), ServerError> {
         self.shared.drain();
         let mut failed = join(self.shards);
+        // Nobody waits for an answer any more, nor for a command that waits for rows.
+        self.work.close();
         // A writer that has died does not need to be told.
         let _ = self.writer.send(ToWriter::Stop);
         drop(self.writer);

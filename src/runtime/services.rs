@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use smallvec::SmallVec;
 
 use crate::admin::health::{self, Readiness};
-use crate::admin::metrics;
+use crate::admin::metrics::{self, Gauge, ReaderQueue};
 use crate::admin::process::Process;
 use crate::conn::{Delivered, EncodedPushes, Page, PageRequest, Wanted};
 use crate::dialect::{Ask, Outcome, Upload};
@@ -18,15 +18,15 @@ use crate::domain::query::{Answer, Answered, Query};
 use crate::domain::roster::Attach;
 use crate::domain::view::View;
 use crate::limits::{
-    INBOX_ENTRIES_MAX, PUSHES_TOGETHER_MAX, QUERIES_WAITING_MAX, QUESTIONS_WAITING_MAX,
-    QUEUE_COMMANDS_MIN, SHARD_COMMAND_BYTES_MAX, UPLOADS_WAITING_BYTES_MAX,
+    FILES_WAITING_MAX, INBOX_ENTRIES_MAX, PUSHES_TOGETHER_MAX, QUERIES_WAITING_MAX,
+    QUESTIONS_WAITING_MAX, QUEUE_COMMANDS_MIN, SHARD_COMMAND_BYTES_MAX, UPLOADS_WAITING_BYTES_MAX,
 };
 use crate::proto::http::head::Method;
 use crate::runtime::inbox::{CallKey, CommandSlot, Entry, Purpose, Question};
-use crate::runtime::reader::Heavy;
 use crate::runtime::shard::Shard;
 use crate::runtime::slab::Key;
 use crate::runtime::socket::Transport;
+use crate::runtime::work_queue::Heavy;
 use crate::store::writer::Submitted;
 
 /// Where uploads are served.
@@ -207,7 +207,7 @@ impl<T: Transport> Shard<T> {
         );
         let question = self.question(Purpose::Call(call), query);
         let is_taken = if is_heavy {
-            self.heavy.try_send(Heavy::Query(question)).is_ok()
+            self.ask_heavy(Heavy::Query(question))
         } else {
             let is_of_login = matches!(
                 question.query,
@@ -228,7 +228,22 @@ impl<T: Transport> Shard<T> {
 
     /// Asks a reader something quick, unless `waiting_max` questions wait already; says whether it is asked.
     fn ask_reader(&self, question: Question, waiting_max: usize) -> bool {
-        self.short.len() < waiting_max && self.short.try_send(question).is_ok()
+        let is_asked = self.readers.try_push_question(question, waiting_max);
+        self.count_waiting(ReaderQueue::Short, is_asked);
+        is_asked
+    }
+
+    /// Asks a reader something that takes long, unless too much of that waits already; says whether it is asked.
+    fn ask_heavy(&self, task: Heavy) -> bool {
+        let is_asked = self.readers.try_push_heavy(task);
+        self.count_waiting(ReaderQueue::Heavy, is_asked);
+        is_asked
+    }
+
+    /// The readers count what they take.
+    fn count_waiting(&self, queue: ReaderQueue, is_asked: bool) {
+        self.recorder
+            .add(Gauge::ReaderQueue(queue), is_asked.into());
     }
 
     /// Marks that find no room wait, within bounds, and outlive their connections. They have a credit of their own: however many there
@@ -313,14 +328,11 @@ impl<T: Transport> Shard<T> {
         let shard = self.index;
         let has_room = waiting + bytes <= UPLOADS_WAITING_BYTES_MAX;
         if !has_room
-            || self
-                .heavy
-                .try_send(Heavy::Save {
-                    shard,
-                    call,
-                    upload,
-                })
-                .is_err()
+            || !self.ask_heavy(Heavy::Save {
+                shard,
+                call,
+                upload,
+            })
         {
             self.shared.upload_bytes.fetch_sub(bytes, Ordering::Relaxed);
             self.refuse(call, Refusal::Busy);
@@ -335,15 +347,16 @@ impl<T: Transport> Shard<T> {
             ("/healthz" | "/readyz" | "/metrics", _) => method_not_allowed(request.method),
             (path, Method::Get | Method::Head) if path.starts_with(UPLOADS) => {
                 let name = path.strip_prefix(UPLOADS).unwrap_or_default().to_owned();
-                match self.heavy.try_send(Heavy::Serve {
+                let is_asked = self.ask_heavy(Heavy::Serve {
                     shard: self.index,
                     call,
                     name,
                     request,
-                }) {
-                    Ok(()) => return,
-                    Err(_) => Page::text(503, "busy"),
+                });
+                if is_asked {
+                    return;
                 }
+                Page::text(503, "busy")
             }
             (path, method) if path.starts_with(UPLOADS) => method_not_allowed(method),
             ("*", Method::Options) => method_not_allowed(Method::Options),
@@ -384,8 +397,8 @@ impl<T: Transport> Shard<T> {
             store_open: self.shared.store_healthy.load(Ordering::Relaxed),
             writer_alive: self.shared.writer_alive.load(Ordering::Relaxed),
             writer_queue_below_mark: !self.is_writer_behind() && inboxes_below_mark,
-            reader_queue_below_mark: self.short.len() < QUERIES_WAITING_MAX
-                && !self.heavy.is_full(),
+            reader_queue_below_mark: self.readers.questions() < QUERIES_WAITING_MAX
+                && self.readers.heavy() < FILES_WAITING_MAX,
             draining: self.shared.is_draining(),
         }
     }

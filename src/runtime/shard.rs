@@ -20,13 +20,13 @@ use crate::domain::roster::Roster;
 use crate::limits::RECEIVE_BUFFER_BYTES;
 use crate::proto::http::date::{ImfFixdate, imf_fixdate};
 use crate::runtime::credit::Credit;
-use crate::runtime::inbox::{CallKey, CommandSlot, Entry, Question};
+use crate::runtime::inbox::{CallKey, CommandSlot, Entry};
 use crate::runtime::peers::Peer;
-use crate::runtime::reader::Heavy;
 use crate::runtime::shared::Shared;
 use crate::runtime::slab::{Key, Slab};
 use crate::runtime::socket::Transport;
 use crate::runtime::wheel::Wheel;
+use crate::runtime::work_queue::WorkQueue;
 use crate::runtime::writer::ToWriter;
 use crate::store::writer::Submitted;
 
@@ -50,10 +50,8 @@ pub struct Parts {
     pub shared: Arc<Shared>,
     /// To the writer.
     pub writer: Sender<ToWriter>,
-    /// To the readers, what is quick.
-    pub short: Sender<Question>,
-    /// To the readers, what takes long.
-    pub heavy: Sender<Heavy>,
+    /// To the readers.
+    pub readers: Arc<WorkQueue>,
     /// Counts for this thread.
     pub recorder: Recorder,
     /// Names of the calls, in the order of the metrics.
@@ -76,8 +74,7 @@ pub struct Shard<T> {
     pub(super) ws: Arc<WsSettings>,
     pub(super) shared: Arc<Shared>,
     pub(super) writer: Sender<ToWriter>,
-    pub(super) short: Sender<Question>,
-    pub(super) heavy: Sender<Heavy>,
+    pub(super) readers: Arc<WorkQueue>,
     pub(super) recorder: Recorder,
     pub(super) calls: Arc<HashMap<&'static str, usize>>,
     /// The call that was answered last, which is often the next one too, and its number among the calls.
@@ -146,8 +143,7 @@ impl<T: Transport> Shard<T> {
             now: parts.shared.wall(),
             shared: parts.shared,
             writer: parts.writer,
-            short: parts.short,
-            heavy: parts.heavy,
+            readers: parts.readers,
             recorder: parts.recorder,
             calls: parts.calls,
             last_call: None,

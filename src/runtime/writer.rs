@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError};
+use crossbeam_channel::{Receiver, RecvTimeoutError, TryRecvError};
 
 use crate::admin::metrics::{CommandResult, Counter, Gauge, Histogram, Recorder};
 use crate::config::LogLevel;
@@ -13,6 +13,7 @@ use crate::domain::event::{Audience, Told};
 use crate::limits::{INBOX_ENTRIES_MAX, LOADS_PER_SNAPSHOT_MAX};
 use crate::runtime::inbox::{CommandSlot, Entry, Inbox};
 use crate::runtime::shared::Shared;
+use crate::runtime::work_queue::WorkQueue;
 use crate::store::writer::{LoadRequest, Loaded, Released, Submitted, Writer};
 
 /// How long the writer rests while a shard has too much in its inbox.
@@ -39,7 +40,7 @@ pub struct WriterThread {
     /// Where everything comes from.
     pub inbox: Receiver<ToWriter>,
     /// Where what must be read goes.
-    pub loads: Sender<Vec<LoadRequest>>,
+    pub readers: Arc<WorkQueue>,
     /// What all threads share.
     pub shared: Arc<Shared>,
     /// Counts for this thread.
@@ -127,8 +128,7 @@ impl WriterThread {
             let some: Vec<LoadRequest> = requests.by_ref().take(LOADS_PER_SNAPSHOT_MAX).collect();
             self.recorder
                 .count(Counter::CommandMisses, some.len() as u64);
-            // The readers outlive the writer.
-            let _ = self.loads.send(some);
+            self.readers.push_loads(some);
         }
     }
 

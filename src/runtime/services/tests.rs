@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use crossbeam_channel::{Receiver, bounded};
 
 use super::*;
 use crate::admin::metrics::Metrics;
@@ -20,6 +20,7 @@ use crate::runtime::clock::SystemClock;
 use crate::runtime::inbox::Inbox;
 use crate::runtime::shard::Parts;
 use crate::runtime::shared::Shared;
+use crate::runtime::work_queue::{Work, WorkQueue};
 use crate::runtime::writer::ToWriter;
 
 /// No connection has one.
@@ -39,14 +40,11 @@ impl Transport for NoSocket {
 
 /// A shard and what it sends the writer.
 fn shard() -> (Shard<NoSocket>, Receiver<ToWriter>) {
-    shard_with(bounded(1).0, bounded(1).0)
+    shard_with(&Arc::default())
 }
 
-/// The same with these channels to the readers.
-fn shard_with(
-    short: Sender<Question>,
-    heavy: Sender<Heavy>,
-) -> (Shard<NoSocket>, Receiver<ToWriter>) {
+/// The same with this queue to the readers.
+fn shard_with(readers: &Arc<WorkQueue>) -> (Shard<NoSocket>, Receiver<ToWriter>) {
     let metrics = Metrics::new(Vec::new());
     let shared = Shared::new(
         CommitNumber(0),
@@ -85,8 +83,7 @@ fn shard_with(
         }),
         shared: Arc::new(shared),
         writer,
-        short,
-        heavy,
+        readers: Arc::clone(readers),
         recorder: metrics.recorder(),
         calls: Arc::default(),
         views_bytes_max: 0,
@@ -248,8 +245,8 @@ fn marks_wait_in_a_bound_of_bytes_whatever_became_of_their_connections() {
 
 #[test]
 fn what_reads_all_members_of_a_group_is_for_the_readers_of_much() {
-    let ((short, shorts), (heavy, heavies)) = (bounded(1), bounded(1));
-    let (mut shard, _commands) = shard_with(short, heavy);
+    let readers = Arc::default();
+    let (mut shard, _commands) = shard_with(&readers);
     let conn = Key {
         slot: 1,
         generation: 0,
@@ -258,17 +255,18 @@ fn what_reads_all_members_of_a_group_is_for_the_readers_of_much() {
     let group = ConversationId(1);
     for query in [ChatQuery::Part(group, Slot(0)), ChatQuery::Members(group)] {
         shard.want(call, Wanted::Ask(Ask::Query(Query::Chat(query))));
-        assert_eq!((shorts.len(), heavies.try_iter().count()), (0, 1));
+        assert_eq!((readers.questions(), readers.heavy()), (0, 1));
+        assert!(matches!(readers.try_take(true, 1), Some(Work::Heavy(_))));
     }
     let query = ChatQuery::PartWith(AccountId(2), AccountId(3));
     shard.want(call, Wanted::Ask(Ask::Query(Query::Chat(query))));
-    assert_eq!((shorts.len(), heavies.len()), (1, 0));
+    assert_eq!((readers.questions(), readers.heavy()), (1, 0));
 }
 
 #[test]
 fn logins_wait_where_other_questions_are_refused() {
-    let ((short, shorts), (heavy, _heavies)) = (unbounded(), bounded(1));
-    let (mut shard, _commands) = shard_with(short, heavy);
+    let readers = Arc::default();
+    let (mut shard, _commands) = shard_with(&readers);
     let conn = Key {
         slot: 1,
         generation: 0,
@@ -280,8 +278,18 @@ fn logins_wait_where_other_questions_are_refused() {
         let query = ChatQuery::PartWith(AccountId(2), AccountId(3));
         shard.want(call, Wanted::Ask(Ask::Query(Query::Chat(query))));
     }
-    assert_eq!(shorts.len(), QUERIES_WAITING_MAX);
+    assert_eq!(readers.questions(), QUERIES_WAITING_MAX);
     shard.want(call, Wanted::Ask(Ask::Session(TokenHash([7; 16]))));
     shard.want(call, Wanted::Ask(Ask::View(AccountId(2))));
-    assert_eq!(shorts.len(), QUERIES_WAITING_MAX + 2);
+    assert_eq!(readers.questions(), QUERIES_WAITING_MAX + 2);
+    let mut shown = String::new();
+    let process = Process::read(0);
+    shard.shared.metrics.render(&process, &mut shown);
+    let waiting = QUERIES_WAITING_MAX + 2;
+    for line in [
+        format!("imd_reader_queue_queries{{queue=\"short\"}} {waiting}"),
+        "imd_reader_queue_queries{queue=\"heavy\"} 0".to_owned(),
+    ] {
+        assert!(shown.lines().any(|shown| shown == line), "{line}");
+    }
 }

@@ -5,20 +5,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, bounded, unbounded};
+use crossbeam_channel::bounded;
 use imd::admin::metrics::Metrics;
 use imd::config::Config;
 use imd::conn::{HttpSettings, WsSettings};
 use imd::dialect::{self, Settings};
 use imd::domain::command::Refusal;
 use imd::domain::ids::TimeMs;
-use imd::limits::{FILES_WAITING_MAX, QUERIES_WAITING_MAX, SHARD_COMMANDS_MAX};
+use imd::limits::SHARD_COMMANDS_MAX;
 use imd::runtime::clock::Clock;
 use imd::runtime::inbox::{CommandSlot, Entry, Inbox, Question};
-use imd::runtime::reader::Heavy;
 use imd::runtime::server::{dialect_settings, http_settings, policy, ws_settings};
 use imd::runtime::shard::{Parts, Shard};
 use imd::runtime::shared::{OnlineHere, Shared};
+use imd::runtime::work_queue::{Heavy, Work, WorkQueue};
 use imd::runtime::writer::{ToWriter, WriterThread};
 use imd::store::writer::{LoadRequest, Loaded, Released, Writer};
 use imd::store::{Reader, Store, StoreError, load, query};
@@ -109,9 +109,7 @@ pub struct Server {
     pub shards: Vec<Shard<Wire>>,
     writer: WriterThread,
     reader: Box<dyn Reader>,
-    short: Receiver<Question>,
-    heavy: Receiver<Heavy>,
-    loads: Receiver<Vec<LoadRequest>>,
+    work: Arc<WorkQueue>,
     to_writer: crossbeam_channel::Sender<ToWriter>,
     /// Read, and not brought to the shard that asked.
     answers: Vec<(usize, Entry)>,
@@ -145,15 +143,13 @@ impl Server {
             clock,
         ));
         let (to_writer, inbox) = bounded(4 * SHARD_COMMANDS_MAX * shards + 1);
-        let (to_loads, loads) = unbounded();
-        let (to_short, short) = bounded(QUERIES_WAITING_MAX);
-        let (to_heavy, heavy) = bounded(FILES_WAITING_MAX);
+        let work = Arc::new(WorkQueue::default());
         let presence = OnlineHere(Arc::clone(&shared));
         let writer = WriterThread {
             writer: Writer::resume(store, policy(&rig.config), counters)
                 .with_presence(Box::new(presence)),
             inbox,
-            loads: to_loads,
+            readers: Arc::clone(&work),
             shared: Arc::clone(&shared),
             recorder: metrics.recorder(),
             busy_poll: Duration::ZERO,
@@ -167,8 +163,7 @@ impl Server {
                 ws: Arc::clone(&rig.ws),
                 shared: Arc::clone(&shared),
                 writer: to_writer.clone(),
-                short: to_short.clone(),
-                heavy: to_heavy.clone(),
+                readers: Arc::clone(&work),
                 recorder: metrics.recorder(),
                 calls: Arc::clone(&rig.calls),
                 views_bytes_max: VIEWS_BYTES_MAX,
@@ -182,9 +177,7 @@ impl Server {
             shared,
             writer,
             reader,
-            short,
-            heavy,
-            loads,
+            work,
             to_writer,
             answers: Vec::new(),
             loaded: Vec::new(),
@@ -208,25 +201,32 @@ impl Server {
     /// # Errors
     /// When the store cannot be read.
     pub fn read(&mut self, fails: bool) -> Result<bool, Broken> {
-        if let Ok(requests) = self.loads.try_recv() {
-            let unreadable = |request: &LoadRequest| Loaded {
-                id: request.id,
-                rows: Err(StoreError("unreadable".to_owned())),
-            };
-            self.loaded.push(match fails {
-                true => requests.iter().map(unreadable).collect(),
-                false => load::fetch_all(&mut *self.reader, &requests),
-            });
-            return Ok(true);
+        match self.work.try_take(true, 1) {
+            None => return Ok(false),
+            Some(Work::Loads(requests)) => self.load(&requests, fails),
+            Some(Work::Questions(questions)) => {
+                for question in questions {
+                    self.answer(&question, fails)?;
+                }
+            }
+            Some(Work::Heavy(Heavy::Query(question))) => self.answer(&question, fails)?,
+            Some(other) => return Err(Broken(format!("not a question: {other:?}"))),
         }
-        let question = match (self.short.try_recv(), self.heavy.is_empty()) {
-            (Ok(question), _) => question,
-            (Err(_), true) => return Ok(false),
-            (Err(_), false) => match self.heavy.try_recv() {
-                Ok(Heavy::Query(question)) => question,
-                other => return Err(Broken(format!("not a question: {other:?}"))),
-            },
+        Ok(true)
+    }
+
+    fn load(&mut self, requests: &[LoadRequest], fails: bool) {
+        let unreadable = |request: &LoadRequest| Loaded {
+            id: request.id,
+            rows: Err(StoreError("unreadable".to_owned())),
         };
+        self.loaded.push(match fails {
+            true => requests.iter().map(unreadable).collect(),
+            false => load::fetch_all(&mut *self.reader, requests),
+        });
+    }
+
+    fn answer(&mut self, question: &Question, fails: bool) -> Result<(), Broken> {
         let result = match fails {
             true => Err(Refusal::Failure),
             false => Ok(query::ask(&mut *self.reader, &question.query)
@@ -237,7 +237,7 @@ impl Server {
             result,
         };
         self.answers.push((question.shard, entry));
-        Ok(true)
+        Ok(())
     }
 
     /// How many things were read and not brought to who asked.
