@@ -141,3 +141,18 @@ fn the_counter_of_requests_rises_with_each_call() {
         );
     }
 }
+
+#[test]
+fn what_readers_have_taken_waits_no_longer() {
+    let server = Server::memory(&[]);
+    let mut buyer = server.buyer("chaogai");
+    buyer.send("sunsanniang", "wowo");
+    buyer.unread();
+    let scrape = Scrape::of(&server);
+    let queues = scrape
+        .samples
+        .iter()
+        .filter(|(sample, _)| sample.starts_with("imd_reader_queue_queries{"));
+    let waiting: Vec<f64> = queues.map(|(_, value)| *value).collect();
+    assert_eq!(waiting, [0.0, 0.0]);
+}
