@@ -115,6 +115,20 @@ impl<R> Default for Batch<R> {
     }
 }
 
+impl<R> Batch<R> {
+    /// Takes what is there, and leaves room for as much.
+    fn take(&mut self) -> Batch<R> {
+        let next = Batch {
+            effects: Vec::with_capacity(self.effects.len()),
+            told: Vec::with_capacity(self.told.len()),
+            replies: Vec::with_capacity(self.replies.len()),
+            commands: 0,
+            bytes: 0,
+        };
+        std::mem::replace(self, next)
+    }
+}
+
 struct Waiting<R> {
     submitted: Submitted<R>,
     /// The newest commit when its rows were asked for.
@@ -309,7 +323,7 @@ impl<R> Writer<R> {
     /// If the commit fails memory is dropped and the store opened again, which says whether the batch is stored all the same: if so, it
     /// is released as any other, else the whole batch is refused. As long as the store cannot be opened every command is refused.
     pub fn commit(&mut self) -> Released<R> {
-        let batch = std::mem::take(&mut self.batch);
+        let batch = self.batch.take();
         let mut released = Released {
             commit: None,
             told: batch.told,
