@@ -161,17 +161,15 @@ impl Waiting {
         if let Some(requests) = self.loads.pop_front() {
             return Some(Work::Loads(requests));
         }
-        let is_passed_over = takes_heavy && !self.heavy.is_empty();
-        if !self.short.is_empty() && !(is_passed_over && self.heavy_is_due) {
-            self.heavy_is_due |= is_passed_over;
-            let count = 1 + ((self.short.len() - 1) / 2).min(questions_max.saturating_sub(1));
-            return Some(Work::Questions(self.short.drain(..count).collect()));
+        let is_heavy_here = takes_heavy && !self.heavy.is_empty();
+        if is_heavy_here && (self.heavy_is_due || self.short.is_empty()) {
+            self.heavy_is_due = false;
+            return self.heavy.pop_front().map(Work::Heavy);
         }
-        if !takes_heavy {
-            return None;
-        }
-        self.heavy_is_due = false;
-        self.heavy.pop_front().map(Work::Heavy)
+        self.heavy_is_due |= is_heavy_here;
+        let behind = self.short.len().checked_sub(1)?;
+        let count = 1 + (behind / 2).min(questions_max.saturating_sub(1));
+        Some(Work::Questions(self.short.drain(..count).collect()))
     }
 }
 
