@@ -1,8 +1,9 @@
 //! What waits for the readers: one queue for all of them, in three classes.
 
 use std::collections::VecDeque;
+use std::mem::replace;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use smallvec::SmallVec;
 
 use crate::conn::PageRequest;
@@ -66,14 +67,17 @@ struct Waiting {
     heavy: VecDeque<Heavy>,
     /// Whether questions have just gone before heavy work, by a reader that could have taken it.
     heavy_is_due: bool,
+    /// Whether a reader has been told of work that every reader takes, and none has looked since.
+    is_waking: bool,
     is_closed: bool,
 }
 
 impl WorkQueue {
     /// Has a reader load rows for the writer. Never refused: the writer bounds what it waits for.
     pub fn push_loads(&self, requests: Vec<LoadRequest>) {
-        self.waiting.lock().loads.push_back(requests);
-        self.wake_any();
+        let mut waiting = self.waiting.lock();
+        waiting.loads.push_back(requests);
+        self.wake_any(waiting);
     }
 
     /// Has a reader answer something quick; `false`, and it is dropped, when `waiting_max` questions wait already.
@@ -84,8 +88,7 @@ impl WorkQueue {
             return false;
         }
         waiting.short.push_back(question);
-        drop(waiting);
-        self.wake_any();
+        self.wake_any(waiting);
         true
     }
 
@@ -102,9 +105,12 @@ impl WorkQueue {
         true
     }
 
-    /// For work that every reader takes: those that take nothing else go first.
-    fn wake_any(&self) {
-        if !self.light_readers.notify_one() {
+    /// For work that every reader takes. Those that take nothing else go first, and one is woken at a time: it wakes the next if it
+    /// leaves something.
+    fn wake_any(&self, mut waiting: MutexGuard<Waiting>) {
+        let is_under_way = replace(&mut waiting.is_waking, true);
+        drop(waiting);
+        if !is_under_way && !self.light_readers.notify_one() {
             self.all_round_readers.notify_one();
         }
     }
@@ -120,8 +126,12 @@ impl WorkQueue {
         };
         let mut waiting = self.waiting.lock();
         loop {
+            waiting.is_waking = false;
             let next = waiting.next(takes_heavy, QUESTIONS_PER_SNAPSHOT_MAX);
             if next.is_some() || waiting.is_closed {
+                if !waiting.loads.is_empty() || !waiting.short.is_empty() {
+                    self.wake_any(waiting);
+                }
                 return next;
             }
             sleepers.wait(&mut waiting);
