@@ -109,7 +109,7 @@ impl Endpoint for Chat {
                 Some(user) if user == account => SocketStep::Done,
                 _ => self.turn_away(Refused::NotYours, context),
             },
-            Asked::Say(say) => self.say(account, *say, context),
+            Asked::Say(say) => self.say(account, say, context),
             // What was known when it came may have been acknowledged by the one before it.
             Asked::Acknowledge(id) => match self.find(id) {
                 Some(spot) => self.acknowledge(id, spot),
