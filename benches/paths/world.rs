@@ -144,11 +144,11 @@ pub fn said(to_group: bool) -> Event {
         message: message.id,
         at: message.at,
     };
-    Event::Message(Box::new(Delivery {
+    Event::Message(Delivery {
         message,
         conversation,
         sender: shop(),
         sender_member: member(SHOP),
         recipient: (!to_group).then(|| (buyer(), member(BUYER))),
-    }))
+    })
 }

@@ -53,18 +53,17 @@ impl Numbers {
     }
 }
 
-/// What a command does.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What a command does. One that decides often keeps it for the next command, and so its memory.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Decision {
     /// How the state changes; empty when it stays as it is.
     pub effects: Vec<Effect>,
     /// Who is told of what, once the effects are stored.
     pub told: Vec<Told>,
-    /// What the asker is told then.
-    pub reply: Reply,
 }
 
-/// Decides `command` at `now` from the `facts` that [`crate::domain::needs::needs`] gathered for it.
+/// Decides `command` at `now` from the `facts` that [`crate::domain::needs::needs`] gathered for it: `decision` becomes what it does, and the
+/// reply is what the asker is told once that is stored.
 ///
 /// # Errors
 /// A [`Refusal`]: then nothing happens.
@@ -74,20 +73,29 @@ pub fn decide(
     numbers: &mut Numbers,
     policy: &Policy,
     now: TimeMs,
-) -> Result<Decision, Refusal> {
+    decision: &mut Decision,
+) -> Result<Reply, Refusal> {
+    decision.clear();
     let before = numbers.clone();
-    let decision = Deciding {
+    let mut deciding = Deciding {
         numbers,
         policy,
         now,
-        effects: Vec::new(),
-        told: Vec::new(),
-    }
-    .run(command, facts);
-    if decision.is_err() {
+        decision,
+    };
+    let reply = deciding.reply(command, facts);
+    if reply.is_err() {
         *numbers = before;
+        decision.clear();
     }
-    decision
+    reply
+}
+
+impl Decision {
+    fn clear(&mut self) {
+        self.effects.clear();
+        self.told.clear();
+    }
 }
 
 /// The conversation that was named, if it is there and not deleted.
@@ -101,20 +109,10 @@ struct Deciding<'a> {
     numbers: &'a mut Numbers,
     policy: &'a Policy,
     now: TimeMs,
-    effects: Vec<Effect>,
-    told: Vec<Told>,
+    decision: &'a mut Decision,
 }
 
 impl Deciding<'_> {
-    fn run(mut self, command: &Command, facts: Facts) -> Result<Decision, Refusal> {
-        let reply = self.reply(command, facts)?;
-        Ok(Decision {
-            effects: self.effects,
-            told: self.told,
-            reply,
-        })
-    }
-
     fn reply(&mut self, command: &Command, facts: Facts) -> Result<Reply, Refusal> {
         Ok(match (command, facts) {
             (Command::Login { name, token }, Facts::Login { account, tokens }) => {
@@ -263,7 +261,7 @@ impl Deciding<'_> {
     }
 
     fn tell(&mut self, audience: Audience, event: Event) {
-        self.told.push(Told {
+        self.decision.told.push(Told {
             audience,
             event: Arc::new(event),
         });
@@ -277,7 +275,9 @@ impl Deciding<'_> {
             created_at: self.now,
             profile: Profile::default(),
         });
-        self.effects.push(Effect::Account(Arc::clone(&account)));
+        self.decision
+            .effects
+            .push(Effect::Account(Arc::clone(&account)));
         self.tell(
             Audience::Everyone,
             Event::AccountCreated(Arc::clone(&account)),
@@ -375,9 +375,10 @@ impl Deciding<'_> {
         };
         let part = |account| Member::new(id, account, pair.slot(account), Position(0), self.now);
         let (own, other) = (part(own), part(pair.other(own)));
-        self.effects
+        self.decision
+            .effects
             .push(Effect::Conversation(conversation.clone()));
-        self.effects.push(Effect::Member(other.clone()));
+        self.decision.effects.push(Effect::Member(other.clone()));
         (conversation, own, other)
     }
 
@@ -413,8 +414,12 @@ impl Deciding<'_> {
         if is_next || message.origin == Dialect::Chat {
             sender_member.apply_acknowledged(message.position);
         }
-        self.effects.push(Effect::Append(Arc::clone(&message)));
-        self.effects.push(Effect::Member(sender_member.clone()));
+        self.decision
+            .effects
+            .push(Effect::Append(Arc::clone(&message)));
+        self.decision
+            .effects
+            .push(Effect::Member(sender_member.clone()));
         let audience = match &recipient {
             Some((recipient, _)) => Audience::Two(sender.id, recipient.id),
             None => Audience::Everyone,
@@ -427,7 +432,7 @@ impl Deciding<'_> {
             sender_member,
             recipient,
         };
-        self.tell(audience, Event::Message(Box::new(delivery)));
+        self.tell(audience, Event::Message(delivery));
         Reply::Sent {
             message,
             repeated: false,
@@ -456,7 +461,7 @@ impl Deciding<'_> {
                 true => before.saturating_sub(member.unread(head)),
                 false => 0,
             };
-            self.effects.push(Effect::Member(member.clone()));
+            self.decision.effects.push(Effect::Member(member.clone()));
             self.tell(
                 Audience::One(member.account),
                 Event::Read { member, cleared },
@@ -473,9 +478,9 @@ impl Deciding<'_> {
     ) -> Result<Reply, Refusal> {
         let mut read: HashMap<ConversationId, Member> = HashMap::new();
         for ((id, mark), (conversation, member)) in marks.iter().zip(parts) {
-            let effects = self.effects.len();
+            let effects = self.decision.effects.len();
             self.read(*mark, conversation, read.get(id).cloned().or(member))?;
-            if let Some(Effect::Member(member)) = self.effects.get(effects) {
+            if let Some(Effect::Member(member)) = self.decision.effects.get(effects) {
                 read.insert(*id, member.clone());
             }
         }
@@ -492,7 +497,9 @@ impl Deciding<'_> {
             profile: profile.clone(),
             ..account.clone()
         });
-        self.effects.push(Effect::Account(Arc::clone(&account)));
+        self.decision
+            .effects
+            .push(Effect::Account(Arc::clone(&account)));
         self.tell(
             Audience::Everyone,
             Event::ProfileChanged(Arc::clone(&account)),

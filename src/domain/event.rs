@@ -13,7 +13,7 @@ use crate::domain::token::Token;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// A message was stored.
-    Message(Box<Delivery>),
+    Message(Delivery),
     /// An account read.
     Read {
         /// The reader's part in the conversation.

@@ -173,7 +173,8 @@ impl WriterThread {
         let Some(number) = released.commit else {
             return;
         };
-        let mut told: Vec<Vec<Told>> = vec![Vec::new(); self.shared.inboxes.len()];
+        let shards = self.shared.inboxes.len();
+        let mut told: Vec<Vec<Told>> = per_shard(shards, released.told.len());
         for one in released.told.drain(..) {
             let concerned = self.concerned(one.audience);
             for (shard, told) in told.iter_mut().enumerate() {
@@ -200,7 +201,7 @@ impl WriterThread {
     /// The answers.
     pub fn answer(&mut self, released: Released<CommandSlot>) {
         let shards = self.shared.inboxes.len();
-        let mut replies: Vec<Vec<(CommandSlot, Result<Reply, Refusal>)>> = vec![Vec::new(); shards];
+        let mut replies: Vec<Vec<_>> = per_shard(shards, released.replies.len());
         for (slot, reply) in released.replies {
             self.recorder
                 .count(Counter::Commands(command_result(&reply)), 1);
@@ -226,6 +227,12 @@ impl WriterThread {
             Audience::Everyone => u64::MAX,
         }
     }
+}
+
+/// A list for each shard, with room for its share of so many.
+fn per_shard<T>(shards: usize, count: usize) -> Vec<Vec<T>> {
+    let room = count.div_ceil(shards.max(1));
+    (0..shards).map(|_| Vec::with_capacity(room)).collect()
 }
 
 fn command_result(reply: &Result<Reply, Refusal>) -> CommandResult {

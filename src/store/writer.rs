@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 use hashbrown::HashMap;
 
 use crate::domain::command::{Command, Effect, Refusal, Reply};
-use crate::domain::decide::{Numbers, Policy, decide};
+use crate::domain::decide::{Decision, Numbers, Policy, decide};
 use crate::domain::event::Told;
 use crate::domain::ids::{AccountId, CommitNumber, IdGenerator, TimeMs};
 use crate::domain::needs::{Facts, Key, Row, needs};
@@ -85,6 +85,8 @@ pub struct Writer<R> {
     /// Rises when what is in memory is thrown away: loads from before are void.
     epoch: u64,
     batch: Batch<R>,
+    /// Kept for its memory.
+    decision: Decision,
     waiting: HashMap<u64, Waiting<R>>,
     /// Commands behind one that waits, by lane.
     held: HashMap<u64, VecDeque<Submitted<R>>>,
@@ -113,6 +115,20 @@ impl<R> Default for Batch<R> {
     }
 }
 
+impl<R> Batch<R> {
+    /// Takes what is there, and leaves room for as much.
+    fn take(&mut self) -> Batch<R> {
+        let next = Batch {
+            effects: Vec::with_capacity(self.effects.len()),
+            told: Vec::with_capacity(self.told.len()),
+            replies: Vec::with_capacity(self.replies.len()),
+            commands: 0,
+            bytes: 0,
+        };
+        std::mem::replace(self, next)
+    }
+}
+
 struct Waiting<R> {
     submitted: Submitted<R>,
     /// The newest commit when its rows were asked for.
@@ -135,6 +151,7 @@ impl<R> Writer<R> {
             uncertain: None,
             epoch: 0,
             batch: Batch::default(),
+            decision: Decision::default(),
             waiting: HashMap::new(),
             held: HashMap::new(),
             requests: Vec::new(),
@@ -251,23 +268,23 @@ impl<R> Writer<R> {
                 return false;
             }
         };
-        match decide(
+        let decision = &mut self.decision;
+        let reply = decide(
             &submitted.command,
             facts,
             &mut self.numbers,
             &self.policy,
             now,
-        ) {
-            Ok(decision) => {
-                self.state
-                    .apply(&decision.effects, CommitNumber(self.commit.0 + 1));
-                self.batch.effects.extend(decision.effects);
-                self.batch.told.extend(decision.told);
-                self.batch.bytes += submitted.command.bytes();
-                self.answer(submitted.reply_to, Ok(decision.reply));
-            }
-            Err(refusal) => self.answer(submitted.reply_to, Err(refusal)),
+            decision,
+        );
+        if reply.is_ok() {
+            let commit = CommitNumber(self.commit.0 + 1);
+            self.state.apply(&decision.effects, commit);
+            self.batch.effects.append(&mut decision.effects);
+            self.batch.told.append(&mut decision.told);
+            self.batch.bytes += submitted.command.bytes();
         }
+        self.answer(submitted.reply_to, reply);
         true
     }
 
@@ -306,7 +323,7 @@ impl<R> Writer<R> {
     /// If the commit fails memory is dropped and the store opened again, which says whether the batch is stored all the same: if so, it
     /// is released as any other, else the whole batch is refused. As long as the store cannot be opened every command is refused.
     pub fn commit(&mut self) -> Released<R> {
-        let batch = std::mem::take(&mut self.batch);
+        let batch = self.batch.take();
         let mut released = Released {
             commit: None,
             told: batch.told,

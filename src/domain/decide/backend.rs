@@ -113,7 +113,9 @@ impl Deciding<'_> {
             profile,
             ..(*account).clone()
         });
-        self.effects.push(Effect::Account(Arc::clone(&account)));
+        self.decision
+            .effects
+            .push(Effect::Account(Arc::clone(&account)));
         self.tell(
             Audience::Everyone,
             Event::ProfileChanged(Arc::clone(&account)),
@@ -139,7 +141,7 @@ impl Deciding<'_> {
                 alias: Arc::clone(alias),
                 ..member
             };
-            self.effects.push(Effect::Member(member.clone()));
+            self.decision.effects.push(Effect::Member(member.clone()));
             self.tell(
                 Audience::One(member.account),
                 Event::MemberChanged { member },

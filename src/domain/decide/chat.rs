@@ -56,7 +56,7 @@ impl Deciding<'_> {
     }
 
     fn change_member(&mut self, member: Member) {
-        self.effects.push(Effect::Member(member.clone()));
+        self.decision.effects.push(Effect::Member(member.clone()));
         self.tell(
             Audience::One(member.account),
             Event::MemberChanged { member },
@@ -65,7 +65,7 @@ impl Deciding<'_> {
 
     pub(super) fn reserve_id(&mut self) -> Reply {
         let id = self.numbers.ids.next(self.now);
-        self.effects.push(Effect::ReserveId(id));
+        self.decision.effects.push(Effect::ReserveId(id));
         Reply::Id(id)
     }
 
@@ -101,7 +101,8 @@ impl Deciding<'_> {
         };
         if group.name != *name {
             Arc::make_mut(group).name = Arc::clone(name);
-            self.effects
+            self.decision
+                .effects
                 .push(Effect::Conversation(conversation.clone()));
             self.tell(
                 Audience::Everyone,

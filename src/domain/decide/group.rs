@@ -134,10 +134,11 @@ impl Deciding<'_> {
         if joined.is_empty() {
             return Ok(());
         }
-        self.effects
+        self.decision
+            .effects
             .push(Effect::Conversation(conversation.clone()));
         for member in joined {
-            self.effects.push(Effect::Member(member.clone()));
+            self.decision.effects.push(Effect::Member(member.clone()));
             self.tell(
                 Audience::Everyone,
                 Event::Joined {
@@ -176,7 +177,8 @@ impl Deciding<'_> {
         }
         Arc::make_mut(group).owner = AccountId::SERVER;
         if members.is_empty() {
-            self.effects
+            self.decision
+                .effects
                 .push(Effect::Conversation(conversation.clone()));
         }
         self.part(&mut conversation, members)?;
@@ -206,11 +208,12 @@ impl Deciding<'_> {
             left.push((member, cleared));
         }
         if !left.is_empty() {
-            self.effects
+            self.decision
+                .effects
                 .push(Effect::Conversation(conversation.clone()));
         }
         for (member, cleared) in left {
-            self.effects.push(Effect::Member(member.clone()));
+            self.decision.effects.push(Effect::Member(member.clone()));
             self.tell(Audience::Everyone, Event::Left { member, cleared });
         }
         Ok(())
@@ -243,10 +246,15 @@ impl Deciding<'_> {
                 self.add_members(Some(conversation), vec![(joiner, member)], name_taken)?
             }
         };
-        let joined = self.told.iter().rev().find_map(|told| match &*told.event {
-            Event::Joined { conversation, .. } => Some(conversation.clone()),
-            _ => None,
-        });
+        let joined = self
+            .decision
+            .told
+            .iter()
+            .rev()
+            .find_map(|told| match &*told.event {
+                Event::Joined { conversation, .. } => Some(conversation.clone()),
+                _ => None,
+            });
         if let Some(conversation) = joined {
             self.announce(conversation, account, true);
         }

@@ -36,7 +36,9 @@ impl Deciding<'_> {
             recalled: true,
             ..(*message).clone()
         });
-        self.effects.push(Effect::Recall(Arc::clone(&message)));
+        self.decision
+            .effects
+            .push(Effect::Recall(Arc::clone(&message)));
         let audience = match conversation.kind {
             ConversationKind::Single(pair) | ConversationKind::Events(pair) => {
                 Audience::Two(pair.low(), pair.high())

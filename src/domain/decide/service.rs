@@ -69,7 +69,7 @@ impl Deciding<'_> {
         let agent = agent.ok_or(Refusal::NoAgent)?;
         self.meet(&visitor, &agent, existing)?;
         if !assigned {
-            self.effects.push(Effect::Assign(Assignment {
+            self.decision.effects.push(Effect::Assign(Assignment {
                 visitor: visitor.id,
                 agent: agent.id,
                 at: self.now,
@@ -91,7 +91,9 @@ impl Deciding<'_> {
         }
         let kind = ConversationKind::Single(pair);
         let (conversation, one_member, other_member) = self.create_for_pair(kind, pair, one.id);
-        self.effects.push(Effect::Member(one_member.clone()));
+        self.decision
+            .effects
+            .push(Effect::Member(one_member.clone()));
         let parties = [
             (Arc::clone(one), one_member),
             (Arc::clone(other), other_member),

@@ -40,7 +40,7 @@ impl Deciding<'_> {
                 self.end_token(*token);
             }
         }
-        self.effects.push(Effect::Token(Token {
+        self.decision.effects.push(Effect::Token(Token {
             hash,
             account: account.id,
             used_at: self.now,
@@ -48,7 +48,7 @@ impl Deciding<'_> {
     }
 
     pub(super) fn end_token(&mut self, token: Token) {
-        self.effects.push(Effect::TokenEnded(token));
+        self.decision.effects.push(Effect::TokenEnded(token));
         self.tell(Audience::Everyone, Event::TokenEnded(token));
     }
 
@@ -61,7 +61,7 @@ impl Deciding<'_> {
 
     pub(super) fn touch(&mut self, token: Option<Token>) -> Reply {
         if let Some(token) = token.filter(|token| token.used_at < self.now) {
-            self.effects.push(Effect::Token(Token {
+            self.decision.effects.push(Effect::Token(Token {
                 used_at: self.now,
                 ..token
             }));

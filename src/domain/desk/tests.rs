@@ -258,7 +258,7 @@ fn first_message(account_id: u64, id: u64) -> Told {
     };
     Told {
         audience: Audience::Two(AccountId(other), AccountId(account_id)),
-        event: Arc::new(Event::Message(Box::new(delivery))),
+        event: Arc::new(Event::Message(delivery)),
     }
 }
 

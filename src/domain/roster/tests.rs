@@ -71,7 +71,7 @@ fn said_in_group() -> Told {
         sender_member: member(BOB),
         recipient: None,
     };
-    told(Audience::Everyone, Event::Message(Box::new(delivery)))
+    told(Audience::Everyone, Event::Message(delivery))
 }
 
 fn read_by(account: AccountId) -> Told {

@@ -23,6 +23,7 @@ mod log;
 mod members;
 mod merge;
 mod migrate;
+mod newest;
 mod read;
 mod recover;
 mod run;
@@ -56,6 +57,7 @@ use crate::store::{Counters, Reader, Result, Store, StoreError};
 
 use checkpoint::{Checkpointer, Thresholds};
 use lock::DirectoryLock;
+use newest::Newest;
 use read::SqliteReader;
 use recover::{FileState, recover};
 use segment::Segment;
@@ -84,6 +86,7 @@ pub enum Durability {
 #[derive(Debug, Default)]
 struct Shared {
     tail: Tail,
+    newest: Newest,
     /// Held for reading by whoever has a snapshot open. Closed while the write-ahead log starts anew.
     gate: RwLock<()>,
 }
@@ -210,10 +213,12 @@ impl Store for SqliteStore {
             discard_failed(&open.connection)?;
         }
         self.open = None;
+        self.shared.newest.unsettle();
         let file = self.file();
         let (open, counters) = self
             .open_file(&file)
             .map_err(|error| error.of_file(&file))?;
+        self.shared.newest.settle(counters.commit.0);
         self.open = Some(Box::new(open));
         self.failed = false;
         Ok(counters)
@@ -252,6 +257,8 @@ impl Store for SqliteStore {
         let Some(mut open) = self.open.take() else {
             return Ok(());
         };
+        // Whoever opens the directory next does not tell the readers of this store.
+        self.shared.newest.unsettle();
         let folded = match self.failed {
             true => Ok(()),
             false => open.fold_all(&self.shared),
@@ -306,7 +313,9 @@ impl Open {
             member_bytes: added.rows.len(),
         };
         let is_folded = self.upkeep.step(&transaction, tail, load)?;
+        shared.newest.unsettle();
         transaction.commit()?;
+        shared.newest.settle(number.0);
         self.commit = number;
         if let Some(last) = added.messages.last() {
             self.newest = MessageId(last.entry.message);

@@ -34,6 +34,8 @@ const COMMIT: &str = "
     SELECT max(commit_number, fold_commit, ifnull((SELECT max(commit_number) FROM journal), 0),
         ifnull((SELECT commit_number FROM log WHERE id > 0 ORDER BY id DESC LIMIT 1), 0))
     FROM meta WHERE id = 1";
+/// Reads next to nothing, and begins what a transaction sees.
+const BEGIN: &str = "PRAGMA user_version";
 const ACCOUNT_MAX: &str = "SELECT max(id) FROM account";
 const CONVERSATION_MAX: &str = "SELECT max(id) FROM conversation";
 const MESSAGE_MAX: &str = "SELECT max(id) FROM log";
@@ -104,9 +106,15 @@ impl Reader for SqliteReader {
         let _passed = self.shared.gate.read();
         let (view, transaction) = self.shared.tail.view(|| {
             let transaction = self.connection.transaction()?;
-            // The first statement fixes what the transaction sees.
-            let commit = newest_commit(&transaction)?;
-            Ok((commit.0, transaction))
+            let begin = || -> Result<()> {
+                let mut begin = transaction.prepare_cached(BEGIN)?;
+                Ok(begin.query_row([], |_| Ok(()))?)
+            };
+            let commit = match self.shared.newest.shown_by(begin)? {
+                Some(commit) => commit,
+                None => newest_commit(&transaction)?.0,
+            };
+            Ok((commit, transaction))
         })?;
         read(&SqliteSnapshot {
             connection: &transaction,

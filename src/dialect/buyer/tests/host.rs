@@ -556,7 +556,7 @@ impl Host {
             sender_member,
             recipient,
         };
-        self.tell(audience, Event::Message(Box::new(delivery)));
+        self.tell(audience, Event::Message(delivery));
         Ok(Reply::Sent {
             message,
             repeated: false,
