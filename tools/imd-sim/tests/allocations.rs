@@ -259,9 +259,9 @@ fn a_push_allocates_nothing() {
     assert_eq!(sum as f64 / ROUNDS as f64, 0.0);
 }
 
-/// What a message of `chat` costs from its frame to its acknowledgement, recorded: its text and its client's id, what waits for the
+/// What a message of `chat` costs at most from its frame to its acknowledgement, recorded: its text and its client's id, what waits for the
 /// writer on each side, what the receiver has not acknowledged (three), and what the writer is told of the acknowledgement (two).
-const CHAT_MESSAGE_ALLOCATIONS: f64 = 9.0;
+const CHAT_MESSAGE_ALLOCATIONS_MAX: f64 = 9.0;
 
 #[test]
 fn a_message_of_chat_allocates_little() {
@@ -293,5 +293,6 @@ fn a_message_of_chat_allocates_little() {
         }
         sum += if id <= WARM { 0 } else { made };
     }
-    assert_eq!(sum as f64 / ROUNDS as f64, CHAT_MESSAGE_ALLOCATIONS);
+    let each = sum as f64 / ROUNDS as f64;
+    assert!(each <= CHAT_MESSAGE_ALLOCATIONS_MAX, "{each}");
 }
