@@ -20,6 +20,9 @@ pub const RECALL_MS_MAX: i64 = 2 * 60 * 1_000;
 pub const GROUP_MEMBERS_MAX: usize = 2_000;
 /// The most that `--group-members-max` may allow.
 pub const GROUP_MEMBERS_CEILING: usize = 100_000;
+/// Bits of a member's slot in a group, so many that a conversation's number and a slot are one number to `chat` clients: a group never has
+/// more members, those who left among them.
+pub const SLOT_BITS: u32 = 20;
 /// Most ranges of positions that a member may leave unacknowledged below one that it acknowledged.
 pub const HOLES_MAX: usize = 1_024;
 
@@ -52,6 +55,8 @@ pub const REQUEST_LINE_BYTES_MAX: usize = 64 * 1024;
 pub const HEADER_BYTES_MAX: usize = 32 * 1024;
 /// Most header fields in one request. Past it: 431.
 pub const HEADER_COUNT_MAX: usize = 100;
+/// Longest request head that a connection remembers, in bytes, so that the same one is not parsed again.
+pub const REPEATED_HEAD_BYTES_MAX: usize = 2 * 1024;
 /// Empty lines skipped before a request line (RFC 9112 §2.2 asks for at least one). Past it: 400.
 pub const BLANK_LINES_MAX: u8 = 2;
 /// Longest body of an API call in bytes: a 64 KiB message in which every byte is escaped as JSON allows, and room for the rest. Past it the API's refusal.
@@ -273,6 +278,14 @@ pub const READS_PER_TURN_MAX: usize = 4;
 pub const POOLED_BUFFER_BYTES_MAX: usize = 64 * 1024;
 /// Most such buffers, besides those of [`POOLED_FURTHER_BYTES_MIN`] and more.
 pub const POOLED_BUFFERS_MAX: usize = 256;
+/// Buffers from so many bytes on are kept even if there are many.
+pub const POOLED_FURTHER_BYTES_MIN: usize = 2 * 1024;
+/// Most bytes of all buffers that are kept for the next connection that has something to write.
+pub const POOLED_BYTES_MAX: usize = 256 * POOLED_BUFFER_BYTES_MAX;
+/// Most events that sockets are told of together.
+pub const PUSHES_TOGETHER_MAX: usize = 16;
+/// Buffers of what an event means on the wire are kept up to this many bytes for the next event.
+pub const PUSH_BUFFER_BYTES_MAX: usize = POOLED_BUFFER_BYTES_MAX / PUSHES_TOGETHER_MAX;
 /// Most sessions that a shard remembers; others are looked up in the store.
 pub const SESSIONS_PER_SHARD_MAX: usize = 65_536;
 /// Stripes of the table of who is looked after where.
@@ -314,12 +327,31 @@ pub const STORE_CACHE_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub const READER_CACHE_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// When so many pages of 8 KiB of the write-ahead log are to be moved into the database file, a thread does.
 pub const WAL_CHECKPOINT_PAGES: usize = 256;
+/// With fewer pages than this left to move, the write-ahead log may start anew.
+pub const WAL_LEFT_PAGES_MAX: usize = 64;
+/// From so many pages of 8 KiB on the write-ahead log starts anew as soon as few are left to move.
+pub const WAL_RESTART_PAGES: usize = 3_072;
+/// From so many pages on it starts anew whatever it takes.
+pub const WAL_PAGES_MAX: usize = 8_192;
+/// How long the writer waits for open snapshots before it lets the write-ahead log grow on, in milliseconds.
+pub const WAL_RESTART_WAIT_MS_MAX: u64 = 5;
 /// The write-ahead log is cut back to this many bytes when it starts anew.
 pub const WAL_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// So many messages in memory are folded into runs of the store together: the more, the less often a page of members is written, and the
+/// more memory the tail takes.
+pub const FOLD_MESSAGES: usize = 98_304;
+/// So many bytes of changed member rows are folded together, if they come before the messages.
+pub const FOLD_MEMBER_BYTES: usize = 8 * 1024 * 1024;
+/// Most folds' worth of messages and member rows that are kept in memory: past it commits wait for the fold.
+pub const TAIL_FOLDS_MAX: usize = 3;
+/// So many runs of one level are merged into one of the next.
+pub const MERGE_RUNS: usize = 8;
+/// A client's message id is known for at least this long, in milliseconds.
+pub const CLIENT_ID_TTL_MS: i64 = 24 * 3600 * 1_000;
+/// Most bytes of the filters that say which client ids are new. Past it the oldest are dropped, and the file is asked.
+pub const KEY_FILTER_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// How long a connection to the database waits for another one that holds it, in milliseconds.
 pub const STORE_BUSY_MS_MAX: u64 = 5_000;
-/// Longest that a thread looks for work before it sleeps, in microseconds (`--busy-poll`).
-pub const BUSY_POLL_US_MAX: usize = 1_000_000;
 /// Reader threads of the store (`--readers`).
 pub const READERS: usize = 2;
 /// Most reader threads of the store (`--readers`).
@@ -328,6 +360,11 @@ pub const READERS_MAX: usize = 16;
 pub const QUERIES_WAITING_MAX: usize = 4_096;
 /// With so many, what a login asks is, too: when everybody comes back at once, each waits for their turn.
 pub const QUESTIONS_WAITING_MAX: usize = 128 * 1024;
+/// Most quick questions that a reader answers out of one snapshot.
+pub const QUESTIONS_PER_SNAPSHOT_MAX: usize = 8;
+/// Most commands' rows that a reader loads from one snapshot: so many that opening it costs little beside them, so few that the other
+/// readers help. What they were loaded for runs in one batch, which may pass its bounds by so many commands and those behind them.
+pub const LOADS_PER_SNAPSHOT_MAX: usize = 16;
 /// Most files and long queries that wait for a reader.
 pub const FILES_WAITING_MAX: usize = 256;
 /// Pages of the database that a backup copies in one step.
@@ -346,42 +383,5 @@ const _: () =
 
 /// Most entries of an option that takes a list (`--listen`, `--app-key`, `--cors-origin`).
 pub const OPTION_ENTRIES_MAX: usize = 256;
-/// So many messages in memory are folded into runs of the store together: the more, the less often a page of members is written, and the
-/// more memory the tail takes.
-pub const FOLD_MESSAGES: usize = 98_304;
-/// So many bytes of changed member rows are folded together, if they come before the messages.
-pub const FOLD_MEMBER_BYTES: usize = 8 * 1024 * 1024;
-/// Most folds' worth of messages and member rows that are kept in memory: past it commits wait for the fold.
-pub const TAIL_FOLDS_MAX: usize = 3;
-/// So many runs of one level are merged into one of the next.
-pub const MERGE_RUNS: usize = 8;
-/// A client's message id is known for at least this long, in milliseconds.
-pub const CLIENT_ID_TTL_MS: i64 = 24 * 3600 * 1_000;
-/// Most bytes of the filters that say which client ids are new. Past it the oldest are dropped, and the file is asked.
-pub const KEY_FILTER_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// With fewer pages than this left to move, the write-ahead log may start anew.
-pub const WAL_LEFT_PAGES_MAX: usize = 64;
-/// From so many pages of 8 KiB on the write-ahead log starts anew as soon as few are left to move.
-pub const WAL_RESTART_PAGES: usize = 3_072;
-/// From so many pages on it starts anew whatever it takes.
-pub const WAL_PAGES_MAX: usize = 8_192;
-/// How long the writer waits for open snapshots before it lets the write-ahead log grow on, in milliseconds.
-pub const WAL_RESTART_WAIT_MS_MAX: u64 = 5;
-/// Bits of a member's slot in a group, so many that a conversation's number and a slot are one number to `chat` clients: a group never has
-/// more members, those who left among them.
-pub const SLOT_BITS: u32 = 20;
-/// Longest request head that a connection remembers, in bytes, so that the same one is not parsed again.
-pub const REPEATED_HEAD_BYTES_MAX: usize = 2 * 1024;
-/// Most commands' rows that a reader loads from one snapshot: so many that opening it costs little beside them, so few that the other
-/// readers help. What they were loaded for runs in one batch, which may pass its bounds by so many commands and those behind them.
-pub const LOADS_PER_SNAPSHOT_MAX: usize = 16;
-/// Most events that sockets are told of together.
-pub const PUSHES_TOGETHER_MAX: usize = 16;
-/// Buffers of what an event means on the wire are kept up to this many bytes for the next event.
-pub const PUSH_BUFFER_BYTES_MAX: usize = POOLED_BUFFER_BYTES_MAX / PUSHES_TOGETHER_MAX;
-/// Buffers from so many bytes on are kept even if there are many.
-pub const POOLED_FURTHER_BYTES_MIN: usize = 2 * 1024;
-/// Most bytes of all buffers that are kept for the next connection that has something to write.
-pub const POOLED_BYTES_MAX: usize = 256 * POOLED_BUFFER_BYTES_MAX;
-/// Most quick questions that a reader answers out of one snapshot.
-pub const QUESTIONS_PER_SNAPSHOT_MAX: usize = 8;
+/// Longest that a thread looks for work before it sleeps, in microseconds (`--busy-poll`).
+pub const BUSY_POLL_US_MAX: usize = 1_000_000;
