@@ -1,7 +1,8 @@
 //! WebSocket on a connection: messages in, answers in the order of their messages, pushes in between.
 
-use std::collections::VecDeque;
+use smallvec::SmallVec;
 
+use crate::conn::outbox::{BufferPool, Outbox};
 use crate::conn::{Cause, Closing, Parsed, Side, Turn, Want, Wanted};
 use crate::dialect::Outcome;
 use crate::dialect::socket::{Endpoint, Frames, SocketContext, SocketStep, Turnstile};
@@ -101,9 +102,10 @@ impl<E: Endpoint> std::fmt::Debug for Ws<E> {
 
 /// The messages that are not answered yet, in their order; exists only while there are any.
 struct UnderWay<E: Endpoint> {
-    flights: VecDeque<Flight<E::Call>>,
+    /// At most [`SOCKET_CALLS_MAX`], and mostly one.
+    flights: SmallVec<[Flight<E::Call>; 1]>,
     /// A message that must wait for those before it.
-    held: Option<(Turnstile, E::Incoming)>,
+    held: Option<Box<(Turnstile, E::Incoming)>>,
     /// Whether it is what the endpoint began the connection with: messages mean nothing before it is known who talks.
     is_opening: bool,
 }
@@ -125,23 +127,49 @@ struct Answer {
 
 /// Encodes an endpoint's messages.
 struct Sink<'a> {
-    out: &'a mut Vec<u8>,
+    out: Out<'a>,
     close: &'a mut Option<(u16, &'static str)>,
     compressor: Option<&'a mut Compressor>,
+    scratch: &'a mut Vec<u8>,
+}
+
+/// Where frames go.
+enum Out<'a> {
+    /// Into an answer that keeps its place.
+    Answer(&'a mut Vec<u8>),
+    /// To the peer. What sends nothing borrows no buffer.
+    Outbox(&'a mut Outbox, &'a mut BufferPool),
+}
+
+impl Out<'_> {
+    fn buffer(&mut self) -> &mut Vec<u8> {
+        match self {
+            Out::Answer(frames) => frames,
+            Out::Outbox(outbox, pool) => outbox.buffer(pool),
+        }
+    }
 }
 
 impl Frames for Sink<'_> {
     fn text(&mut self, payload: &[u8]) {
         match &mut self.compressor {
-            Some(compressor) => encode::text_deflated(self.out, payload, compressor),
-            None => encode::text(self.out, payload),
+            Some(compressor) => encode::text_deflated(self.out.buffer(), payload, compressor),
+            None => encode::text(self.out.buffer(), payload),
         }
+    }
+
+    fn text_with(&mut self, write: &mut dyn FnMut(&mut Vec<u8>)) {
+        let mut payload = std::mem::take(self.scratch);
+        payload.clear();
+        write(&mut payload);
+        self.text(&payload);
+        *self.scratch = payload;
     }
 
     fn binary(&mut self, payload: &[u8]) {
         match &mut self.compressor {
-            Some(compressor) => encode::binary_deflated(self.out, payload, compressor),
-            None => encode::binary(self.out, payload),
+            Some(compressor) => encode::binary_deflated(self.out.buffer(), payload, compressor),
+            None => encode::binary(self.out.buffer(), payload),
         }
     }
 
@@ -157,8 +185,7 @@ impl<E: Endpoint> Ws<E> {
         deflate: Option<Deflate>,
         side: &mut Side<'_, '_>,
     ) -> Ws<E> {
-        let mut answer = Answer::default();
-        let (endpoint, step) = with_context(&mut answer, deflate.as_ref(), side.turn, |context| {
+        let (endpoint, step) = with_context(None, deflate.as_ref(), side, |context| {
             E::open(query, context)
         });
         let mut talk = Talk {
@@ -167,7 +194,7 @@ impl<E: Endpoint> Ws<E> {
             calls: 0,
             under_way: None,
         };
-        talk.take_step(step, Turnstile::Read, answer, side);
+        talk.take_step(step, Turnstile::Read, Answer::default(), side);
         if let Some(under_way) = &mut talk.under_way {
             under_way.is_opening = true;
         }
@@ -234,12 +261,10 @@ impl<E: Endpoint> Ws<E> {
     pub(super) fn handle_timeout(&mut self, side: &mut Side<'_, '_>) {
         let now_ms = side.turn.now_ms;
         if self.talk.endpoint.deadline_ms(now_ms) <= now_ms {
-            let mut answer = Answer::default();
             let (endpoint, deflate) = (&mut self.talk.endpoint, self.talk.deflate.as_ref());
-            with_context(&mut answer, deflate, side.turn, |context| {
+            with_context(None, deflate, side, |context| {
                 endpoint.handle_timeout(now_ms, context)
             });
-            answer.write(side);
         }
         if now_ms < self.silence_deadline_ms(side.turn) {
             return;
@@ -325,11 +350,8 @@ impl<E: Endpoint> Ws<E> {
             }
             return;
         }
-        let mut answer = Answer::default();
         let endpoint = &mut self.talk.endpoint;
-        let is_told = with_context(&mut answer, None, side.turn, |context| {
-            endpoint.pushes(event, context)
-        });
+        let is_told = with_context(None, None, side, |context| endpoint.pushes(event, context));
         if !is_told {
             return;
         }
@@ -369,7 +391,7 @@ impl<E: Endpoint> Talk<E> {
     fn handle_message(&mut self, payload: &[u8], is_text: bool, side: &mut Side<'_, '_>) {
         if self.under_way.is_none() {
             let (endpoint, deflate) = (&mut self.endpoint, self.deflate.as_ref());
-            if at_once(deflate, side, |context| {
+            if with_context(None, deflate, side, |context| {
                 endpoint.answer_at_once(payload, is_text, context)
             }) {
                 return;
@@ -378,7 +400,7 @@ impl<E: Endpoint> Talk<E> {
         let (turnstile, incoming) = self.endpoint.decode(payload, is_text);
         match &mut self.under_way {
             Some(under_way) if !under_way.lets_in(turnstile) => {
-                under_way.held = Some((turnstile, incoming))
+                under_way.held = Some(Box::new((turnstile, incoming)))
             }
             _ => self.start(turnstile, incoming, side),
         }
@@ -386,14 +408,15 @@ impl<E: Endpoint> Talk<E> {
 
     fn start(&mut self, turnstile: Turnstile, incoming: E::Incoming, side: &mut Side<'_, '_>) {
         let mut answer = Answer::default();
+        let later = self.under_way.is_some().then_some(&mut answer);
         let (endpoint, deflate) = (&mut self.endpoint, self.deflate.as_ref());
-        let step = with_context(&mut answer, deflate, side.turn, |context| {
+        let step = with_context(later, deflate, side, |context| {
             endpoint.start(incoming, context)
         });
         self.take_step(step, turnstile, answer, side);
     }
 
-    /// Writes the answer if nothing is before it, or keeps its place.
+    /// Keeps the place of a message that waits, and of its answer if others are before it.
     fn take_step(
         &mut self,
         step: SocketStep<E::Call>,
@@ -402,8 +425,7 @@ impl<E: Endpoint> Talk<E> {
         side: &mut Side<'_, '_>,
     ) {
         let waiting = match step {
-            SocketStep::Done if self.under_way.is_none() => return answer.write(side),
-            // Nobody waits for its place.
+            // It is written, or nobody waits for its place.
             SocketStep::Done if answer.is_empty() => return,
             SocketStep::Done => None,
             SocketStep::Wait(ask, waiting) => {
@@ -423,17 +445,13 @@ impl<E: Endpoint> Talk<E> {
         self.calls = self.calls.wrapping_add(1);
         let under_way = self.under_way.get_or_insert_with(|| {
             Box::new(UnderWay {
-                // While a read is under way there is no other.
-                flights: match turnstile {
-                    Turnstile::Read => VecDeque::with_capacity(1),
-                    Turnstile::Write | Turnstile::Silent => VecDeque::new(),
-                },
+                flights: SmallVec::new(),
                 held: None,
                 is_opening: false,
             })
         });
         let is_answered = flight.waiting.is_none();
-        under_way.flights.push_back(flight);
+        under_way.flights.push(flight);
         if is_answered {
             under_way.write_answers(side);
         }
@@ -443,18 +461,21 @@ impl<E: Endpoint> Talk<E> {
         let Some(under_way) = &mut self.under_way else {
             return;
         };
-        let Some(flight) = under_way
-            .flights
-            .iter_mut()
-            .find(|flight| flight.call == call)
-        else {
+        let mut is_next = true;
+        let Some(flight) = under_way.flights.iter_mut().find(|flight| {
+            let is_found = flight.call == call;
+            is_next &= is_found || flight.turnstile == Turnstile::Silent;
+            is_found
+        }) else {
             return;
         };
         let Some(waiting) = flight.waiting.take() else {
             return;
         };
+        let is_written = is_next && flight.answer.is_empty() && *side.closing == Closing::Open;
+        let later = (!is_written).then_some(&mut flight.answer);
         let (endpoint, deflate) = (&mut self.endpoint, self.deflate.as_ref());
-        let step = with_context(&mut flight.answer, deflate, side.turn, |context| {
+        let step = with_context(later, deflate, side, |context| {
             endpoint.resume(waiting, outcome, context)
         });
         if let SocketStep::Wait(ask, waiting) = step {
@@ -468,14 +489,15 @@ impl<E: Endpoint> Talk<E> {
         let lets_in = under_way
             .held
             .as_ref()
-            .is_some_and(|(turnstile, _)| under_way.lets_in(*turnstile));
+            .is_some_and(|held| under_way.lets_in(held.0));
         let held = if lets_in { under_way.held.take() } else { None };
         if under_way.flights.is_empty() && under_way.held.is_none() {
             self.under_way = None;
         }
-        if let Some((turnstile, incoming)) = held
+        if let Some(held) = held
             && *side.closing == Closing::Open
         {
+            let (turnstile, incoming) = *held;
             self.start(turnstile, incoming, side);
         }
     }
@@ -494,9 +516,7 @@ impl<E: Endpoint> UnderWay<E> {
         let mut place = 0;
         while let Some(flight) = self.flights.get(place) {
             if flight.waiting.is_none() {
-                if let Some(answered) = self.flights.remove(place) {
-                    answered.answer.write(side);
-                }
+                self.flights.remove(place).answer.write(side);
             } else if flight.turnstile == Turnstile::Silent {
                 place += 1;
             } else {
@@ -526,21 +546,26 @@ impl Answer {
     }
 }
 
-/// Lets an endpoint answer straight into the outbox.
-fn at_once(
+/// Lets an endpoint answer: into `later` where other answers come before it, else to the peer.
+fn with_context<T>(
+    later: Option<&mut Answer>,
     deflate: Option<&Deflate>,
     side: &mut Side<'_, '_>,
-    answer: impl FnOnce(&mut SocketContext<'_>) -> bool,
-) -> bool {
+    handle: impl FnOnce(&mut SocketContext<'_>) -> T,
+) -> T {
     let turn = &mut *side.turn;
-    let mut close = None;
-    let compressor = deflate.and_then(|deflate| turn.compressors.of(deflate));
-    let mut sink = Sink {
-        out: side.outbox.buffer(turn.buffers),
-        close: &mut close,
-        compressor,
+    let mut close_now = None;
+    let (out, close) = match later {
+        Some(answer) => (Out::Answer(&mut answer.frames), &mut answer.close),
+        None => (Out::Outbox(side.outbox, turn.buffers), &mut close_now),
     };
-    let is_answered = answer(&mut SocketContext {
+    let mut sink = Sink {
+        out,
+        close,
+        compressor: deflate.and_then(|deflate| turn.compressors.of(deflate)),
+        scratch: turn.scratch,
+    };
+    let handled = handle(&mut SocketContext {
         desk: turn.desk,
         settings: turn.settings,
         now: turn.now,
@@ -548,31 +573,8 @@ fn at_once(
         random: turn.random,
         frames: &mut sink,
     });
-    if let Some((code, reason)) = close {
+    if let Some((code, reason)) = close_now {
         close_socket(code, reason, Cause::Answered, side);
     }
-    is_answered
-}
-
-/// Lets an endpoint answer into `answer`.
-fn with_context<T>(
-    answer: &mut Answer,
-    deflate: Option<&Deflate>,
-    turn: &mut Turn<'_>,
-    handle: impl FnOnce(&mut SocketContext<'_>) -> T,
-) -> T {
-    let compressor = deflate.and_then(|deflate| turn.compressors.of(deflate));
-    let mut sink = Sink {
-        out: &mut answer.frames,
-        close: &mut answer.close,
-        compressor,
-    };
-    handle(&mut SocketContext {
-        desk: turn.desk,
-        settings: turn.settings,
-        now: turn.now,
-        presence: turn.presence,
-        random: turn.random,
-        frames: &mut sink,
-    })
+    handled
 }

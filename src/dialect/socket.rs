@@ -36,6 +36,12 @@ pub struct SocketContext<'a> {
 pub trait Frames {
     /// Sends a text message.
     fn text(&mut self, payload: &[u8]);
+    /// Sends the text message that `write` puts into an empty buffer.
+    fn text_with(&mut self, write: &mut dyn FnMut(&mut Vec<u8>)) {
+        let mut payload = Vec::new();
+        write(&mut payload);
+        self.text(&payload);
+    }
     /// Sends a binary message.
     fn binary(&mut self, payload: &[u8]);
     /// Ends the connection with this code (RFC 6455 §7.4) when everything before it is sent.

@@ -103,6 +103,8 @@ fn acknowledged(want: &Want) -> Vec<u64> {
         panic!("{want:?}")
     };
     assert_eq!(*account, USER);
+    assert!(messages.is_sorted_by(|(one, _), (other, _)| one < other));
+    assert!(messages.iter().all(|(_, places)| places.is_sorted()));
     let places = messages.iter().flat_map(|(_, positions)| positions);
     let mut ids: Vec<u64> = places.map(|position| position.0).collect();
     ids.sort_unstable();
@@ -139,6 +141,16 @@ fn they_go_together_and_the_answers_after_them_do_not_wait() {
     deliver(&mut peer, second.call, Outcome::Reply(Reply::Done));
     assert!(texts(&mut peer)[0].contains(r#""msgType":"Error""#));
     assert!(peer.wants.is_empty() && peer.wants_read());
+}
+
+#[test]
+fn a_socket_that_is_sent_nothing_keeps_no_buffer() {
+    let mut peer = chat(1);
+    peer.bytes(&ack(1));
+    let recorded = peer.want();
+    deliver(&mut peer, recorded.call, Outcome::Reply(Reply::Done));
+    peer.bytes(&text(r#"{"msgType":"Heartbeat"}"#));
+    assert_eq!(format!("{:?}", peer.conn.outbox), "Outbox(None)");
 }
 
 #[test]

@@ -208,6 +208,16 @@ fn a_close_is_echoed_and_then_only_read_away() {
 }
 
 #[test]
+fn nothing_is_sent_after_a_close_not_even_an_answer_under_way() {
+    let mut peer = jim();
+    peer.bytes(&[said(1), frame(8, &close::NORMAL.to_be_bytes())].concat());
+    assert_eq!(received(&mut peer).len(), 1);
+    let write = peer.want();
+    refuse(&mut peer, &write);
+    assert_eq!(received(&mut peer), []);
+}
+
+#[test]
 fn what_breaks_the_rules_is_told_so() {
     for (bytes, code) in [
         (vec![0x81, 0x01, b'x'], close::PROTOCOL_ERROR),

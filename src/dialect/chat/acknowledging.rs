@@ -1,19 +1,19 @@
 //! Acknowledgements on their way: those that come while others are being recorded are recorded together.
 
-use std::collections::BTreeMap;
+use smallvec::SmallVec;
 
 use crate::dialect::chat::outstanding::Spot;
 use crate::domain::command::Command;
-use crate::domain::ids::{AccountId, ConversationId, Position};
+use crate::domain::ids::AccountId;
 use crate::limits::CHAT_ACKNOWLEDGEMENTS_MAX;
 
 /// What a client has acknowledged and is not recorded yet.
 #[derive(Debug, Default)]
 pub(super) struct Acknowledging {
     /// In the command that is under way.
-    submitted: Vec<Spot>,
+    submitted: SmallVec<[Spot; 1]>,
     /// For the next one.
-    waiting: Vec<Spot>,
+    waiting: SmallVec<[Spot; 1]>,
 }
 
 impl Acknowledging {
@@ -43,12 +43,14 @@ impl Acknowledging {
             return None;
         }
         self.submitted = std::mem::take(&mut self.waiting);
-        let mut messages: BTreeMap<ConversationId, Vec<Position>> = BTreeMap::new();
-        for (conversation, position) in &self.submitted {
-            messages.entry(*conversation).or_default().push(*position);
-        }
-        messages.values_mut().for_each(|places| places.sort());
-        let messages = messages.into_iter().collect();
+        self.submitted.sort_unstable();
+        let is_same = |(one, _): &Spot, (other, _): &Spot| one == other;
+        let messages = self.submitted.chunk_by(is_same).filter_map(|spots| {
+            let (conversation, _) = spots.first()?;
+            let positions = spots.iter().map(|(_, position)| *position);
+            Some((*conversation, positions.collect()))
+        });
+        let messages = messages.collect();
         Some(Command::Acknowledge { account, messages })
     }
 

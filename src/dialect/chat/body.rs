@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use smallvec::SmallVec;
 
 /// The object cannot be read, or a field cannot be what it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,24 +58,35 @@ impl<'a> Body<'a> {
     }
 }
 
+/// Most digits of an integer, its sign among them: those of [`u64::MAX`] and [`i64::MIN`].
+const INTEGER_BYTES_MAX: usize = 20;
+
 /// A value that is no object and no list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) enum Scalar<'a> {
     /// `null`, or nothing.
     #[default]
     Absent,
-    /// A string, number, `true` or `false`.
+    /// A string, `true`, `false` or a number that is none of the next.
     Text(Cow<'a, str>),
+    /// An integer, written out.
+    Integer(SmallVec<[u8; INTEGER_BYTES_MAX]>),
     /// An object or a list, which no field of these names can be.
     Nested,
 }
 
 impl Scalar<'_> {
+    fn integer(value: impl itoa::Integer) -> Self {
+        let mut buffer = itoa::Buffer::new();
+        Scalar::Integer(SmallVec::from_slice(buffer.format(value).as_bytes()))
+    }
+
     /// The text; never empty.
     pub fn text(&self) -> Result<Option<&str>, Bad> {
         match self {
             Scalar::Text(text) if !text.is_empty() => Ok(Some(text)),
             Scalar::Text(_) | Scalar::Absent => Ok(None),
+            Scalar::Integer(digits) => std::str::from_utf8(digits).map(Some).map_err(|_| Bad),
             Scalar::Nested => Err(Bad),
         }
     }
@@ -120,11 +132,11 @@ impl<'de> Visitor<'de> for ScalarVisitor {
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<Scalar<'de>, E> {
-        Ok(Scalar::Text(Cow::Owned(value.to_string())))
+        Ok(Scalar::integer(value))
     }
 
     fn visit_i64<E>(self, value: i64) -> Result<Scalar<'de>, E> {
-        Ok(Scalar::Text(Cow::Owned(value.to_string())))
+        Ok(Scalar::integer(value))
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Scalar<'de>, E> {
@@ -148,5 +160,29 @@ impl<'de> Visitor<'de> for ScalarVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Scalar<'de>, A::Error> {
         while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
         Ok(Scalar::Nested)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_stands_where_a_string_is_wanted() {
+        for (json, text) in [
+            ("7", "7"),
+            ("-0", "-0"),
+            ("18446744073709551615", "18446744073709551615"),
+            ("-9223372036854775808", "-9223372036854775808"),
+            ("18446744073709551616", "18446744073709552000"),
+            ("1.50", "1.5"),
+            ("1e21", "1000000000000000000000"),
+        ] {
+            let frame = format!(r#"{{"content":{json}}}"#);
+            let body = Body::read(frame.as_bytes()).expect("an object");
+            assert_eq!(body.content.text(), Ok(Some(text)), "{json}");
+            let number = text.parse().map(Some).map_err(|_| Bad);
+            assert_eq!(body.content.number(), number, "{json}");
+        }
     }
 }

@@ -18,7 +18,7 @@ pub(super) enum Asked {
     /// Nothing: it is still there, or acknowledges what no message can be.
     Nothing,
     /// To send a message, whose sender is not known yet.
-    Say(Box<Say>),
+    Say(Say),
     /// A message has arrived, by the id under which it was shown.
     Acknowledge(u64),
     /// It cannot be done; with the id of the message that it would have been.
@@ -69,10 +69,7 @@ const ID_MAX: u64 = i64::MAX as u64;
 
 /// Understands a frame.
 pub(super) fn decode(payload: &[u8]) -> Asked {
-    match plain::acknowledgement(payload) {
-        Some(content) => acknowledge(&content),
-        None => decode_any(payload),
-    }
+    plain::acknowledgement(payload, acknowledge).unwrap_or_else(|| decode_any(payload))
 }
 
 fn decode_any(payload: &[u8]) -> Asked {
@@ -86,8 +83,8 @@ fn decode_any(payload: &[u8]) -> Asked {
         Ok(Some("Ack")) => Ok(acknowledge(
             body.content.text().ok().flatten().unwrap_or_default(),
         )),
-        Ok(Some(kinds::EVENT)) => event(&body, None).map(|say| Asked::Say(Box::new(say))),
-        Ok(Some(name)) => say(&body, name).map(|say| Asked::Say(Box::new(say))),
+        Ok(Some(kinds::EVENT)) => event(&body, None).map(Asked::Say),
+        Ok(Some(name)) => say(&body, name).map(Asked::Say),
         Ok(None) | Err(Bad) => Err(Bad),
     };
     asked.unwrap_or(Asked::Refused(Refused::BadRequest, id))
@@ -216,7 +213,7 @@ fn send(body: &Body<'_>, kind: MessageKind) -> Result<Say, Bad> {
             kind,
             body: Arc::from(content),
             origin: Dialect::Chat,
-            client_id: id.map(|id| Arc::from(id.to_string())),
+            client_id: id.map(|id| Arc::from(itoa::Buffer::new().format(id))),
             attributes,
         },
     })

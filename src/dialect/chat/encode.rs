@@ -249,13 +249,13 @@ pub(super) fn put_ack(out: &mut Vec<u8>, message: &Message, recipient: Option<Ac
         Place::Single(_) => (Some(message.sender.0), None),
         Place::Group(group) => (None, Some(group.0)),
     };
-    let content = format!("{{\"srcId\":{}}}", shown_id(message));
+    let mut digits = itoa::Buffer::new();
     let frame = Frame {
         from: AccountId::SERVER.0,
         to,
         team,
         kind: "Ack",
-        content: [&content, "", ""],
+        content: ["{\"srcId\":", digits.format(shown_id(message)), "}"],
         id: Some(message.id.0),
         at: message.at.0,
         chat_type: Some(place.chat_type(is_custom(message))),

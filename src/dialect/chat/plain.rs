@@ -1,16 +1,17 @@
 //! Acknowledgements as clients write them, read without looking for all the fields that a frame may have: there is one for every push.
 
-use std::borrow::Cow;
-
 use smallvec::SmallVec;
 
 /// Most fields of a frame that is read here.
 const FIELDS_MAX: usize = 8;
 /// Most digits of a number that is read here.
 const DIGITS_MAX: usize = 18;
+/// Content of so many bytes is unescaped without the heap: `{"srcId":N}` and some spaces.
+const CONTENT_BYTES_USUAL: usize = 64;
 
-/// The content of an `Ack` whose fields are few, none twice, and plain strings and numbers. `None` says only that it is none of these.
-pub(super) fn acknowledgement(frame: &[u8]) -> Option<Cow<'_, str>> {
+/// What `read` makes of the content of an `Ack` whose fields are few, none twice, and plain strings and numbers. `None` says only that it
+/// is none of these.
+pub(super) fn acknowledgement<T>(frame: &[u8], read: impl FnOnce(&str) -> T) -> Option<T> {
     let mut rest = Rest(frame);
     let mut names: SmallVec<[&[u8]; FIELDS_MAX]> = SmallVec::new();
     let (mut is_ack, mut content) = (false, None);
@@ -38,15 +39,16 @@ pub(super) fn acknowledgement(frame: &[u8]) -> Option<Cow<'_, str>> {
     rest.take(b'}')?;
     rest.skip_space();
     let content = content.filter(|_| is_ack && rest.0.is_empty())?;
-    let content = std::str::from_utf8(content).ok()?;
-    // Of what can stand behind a backslash only the quotes of JSON inside JSON.
-    match content.contains('\\') {
-        false => Some(Cow::Borrowed(content)),
-        true => {
-            let unescaped = content.replace(r#"\""#, "\"");
-            (!unescaped.contains('\\')).then_some(Cow::Owned(unescaped))
-        }
+    let mut unescaped: SmallVec<[u8; CONTENT_BYTES_USUAL]> = SmallVec::new();
+    let mut bytes = content.iter();
+    while let Some(&byte) = bytes.next() {
+        unescaped.push(match byte {
+            // Of what can stand behind a backslash only the quotes of JSON inside JSON.
+            b'\\' => *bytes.next().filter(|&&next| next == b'"')?,
+            _ => byte,
+        });
     }
+    std::str::from_utf8(&unescaped).ok().map(read)
 }
 
 /// What is left of a frame.

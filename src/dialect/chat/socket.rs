@@ -109,7 +109,7 @@ impl Endpoint for Chat {
                 Some(user) if user == account => SocketStep::Done,
                 _ => self.turn_away(Refused::NotYours, context),
             },
-            Asked::Say(say) => self.say(account, *say, context),
+            Asked::Say(say) => self.say(account, say, context),
             // What was known when it came may have been acknowledged by the one before it.
             Asked::Acknowledge(id) => match self.find(id) {
                 Some(spot) => self.acknowledge(id, spot),
@@ -156,9 +156,8 @@ impl Endpoint for Chat {
                 }),
             ) => {
                 if !matches!(message.kind, MessageKind::Event(_)) {
-                    let mut out = Vec::new();
-                    encode::put_ack(&mut out, &message, recipient);
-                    context.frames.text(&out);
+                    let frames = &mut context.frames;
+                    frames.text_with(&mut |out| encode::put_ack(out, &message, recipient));
                 }
                 self.record()
             }
@@ -243,15 +242,14 @@ impl Endpoint for Chat {
             return;
         };
         let mut bytes = 0;
-        let mut out = Vec::new();
         // What is left is still due, and comes when this is written.
         while bytes <= ANSWER_BYTES_MAX
             && let Some((message, place)) = live.outstanding.repeat(now_ms)
         {
-            out.clear();
-            encode::put_push(&mut out, &message, place);
-            bytes += out.len();
-            context.frames.text(&out);
+            context.frames.text_with(&mut |out| {
+                encode::put_push(out, &message, place);
+                bytes += out.len();
+            });
         }
         self.tidy();
     }
@@ -440,10 +438,9 @@ impl Chat {
             count += others.count.saturating_sub(lengths.sum::<u64>());
         }
         count = count.min(LIST_ROWS_MAX as u64);
-        let mut out = Vec::new();
+        let (frames, now) = (&mut context.frames, context.now);
         if count > 0 {
-            encode::put_waiting(&mut out, count, own, context.now);
-            context.frames.text(&out);
+            frames.text_with(&mut |out| encode::put_waiting(out, count, own, now));
         }
         for row in pushed {
             let (conversation, position) = (row.message.conversation, row.message.position);
@@ -456,9 +453,7 @@ impl Chat {
             }
             let place = Place::of(&row.message, row.recipient);
             if live.outstanding.repeat_here(&row.message, place) {
-                out.clear();
-                encode::put_push(&mut out, &row.message, place);
-                context.frames.text(&out);
+                frames.text_with(&mut |out| encode::put_push(out, &row.message, place));
             }
         }
         self.tidy();
@@ -480,9 +475,10 @@ impl Chat {
         source: Option<u64>,
         context: &mut SocketContext<'_>,
     ) -> Step {
-        let mut out = Vec::new();
-        encode::put_error(&mut out, refused, source, self.account(), context.now);
-        context.frames.text(&out);
+        let (to, now) = (self.account(), context.now);
+        context
+            .frames
+            .text_with(&mut |out| encode::put_error(out, refused, source, to, now));
         SocketStep::Done
     }
 

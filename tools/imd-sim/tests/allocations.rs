@@ -1,4 +1,5 @@
-//! What a message costs the allocator once everything is warm: nothing on the paths that clients walk all the time.
+//! What a message costs the allocator once everything is warm: nothing on the paths that clients walk all the time, and little where
+//! something is stored.
 
 // Only an allocator of one's own can count.
 #![allow(unsafe_code)]
@@ -123,13 +124,45 @@ impl World {
         let answer = self.call(at, &post("/im/vanke/initUser", &body));
         assert!(answer.contains(r#""code":200"#), "{answer}");
         let at = self.open();
-        let request = format!(
-            "GET /?token=t-{name} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-        );
-        let answer = self.call(at, request.as_bytes());
+        let answer = self.call(at, &upgrade(&format!("/?token=t-{name}")));
         assert!(answer.contains(r#""code":10007"#), "{answer}");
         at
     }
+
+    /// A user of `chat`, let in on a WebSocket; its place, and the user's number.
+    fn chat(&mut self, name: &str) -> (usize, u64) {
+        let body = format!(r#"{{"company":"c","app":"a","thirdUserId":"{name}"}}"#);
+        let at = self.open();
+        let answer = self.call(at, &post("/im/user/register", &body));
+        let (_, user) = answer.split_once(r#""userId":"#).expect("a number");
+        let digits = user.find(|letter: char| !letter.is_ascii_digit());
+        let user = user[..digits.unwrap_or(user.len())].parse();
+        let user = user.expect("a number");
+        let at = self.open();
+        let answer = self.call(at, &upgrade("/ws"));
+        assert!(answer.contains("101"), "{answer}");
+        let auth = format!(r#"{{"msgType":"Auth","fromUserId":{user},"content":"x"}}"#);
+        let answer = self.call(at, &text(&auth));
+        assert_eq!(answer, "");
+        (at, user)
+    }
+
+    /// Has the shard take a turn; how many allocations it makes.
+    fn turn(&mut self) -> u64 {
+        allocations(|| self.server.turn(0))
+    }
+
+    /// Has the writer commit what has come, tell, publish and answer.
+    fn commit(&mut self) {
+        (0..4).for_each(|_| assert!(self.server.write(usize::MAX)));
+    }
+}
+
+fn upgrade(target: &str) -> Vec<u8> {
+    format!(
+        "GET {target} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    .into_bytes()
 }
 
 fn post(path: &str, body: &str) -> Vec<u8> {
@@ -166,8 +199,7 @@ fn allocations_per_call(world: &mut World, at: usize, bytes: &[u8], expected: &s
     let mut sum = 0;
     for round in 0..WARM + ROUNDS {
         world.send(at, bytes);
-        let server = &mut world.server;
-        let made = allocations(|| server.turn(0));
+        let made = world.turn();
         sum += if round < WARM { 0 } else { made };
         let answer = world.receive(at);
         assert!(answer.contains(expected), "{answer}");
@@ -214,8 +246,7 @@ fn a_push_allocates_nothing() {
         if round > 0 {
             // Decided and committed, told, published.
             (0..3).for_each(|_| assert!(world.server.write(usize::MAX)));
-            let server = &mut world.server;
-            let made = allocations(|| server.turn(0));
+            let made = world.turn();
             sum += if round < WARM { 0 } else { made };
             let push = world.receive(to);
             assert!(push.contains(r#""content":"hello""#), "{push}");
@@ -226,4 +257,42 @@ fn a_push_allocates_nothing() {
         world.receive(to);
     }
     assert_eq!(sum as f64 / ROUNDS as f64, 0.0);
+}
+
+/// What a message of `chat` costs at most from its frame to its acknowledgement, recorded: its text and its client's id, what waits for the
+/// writer on each side, what the receiver has not acknowledged (three), and what the writer is told of the acknowledgement (two).
+const CHAT_MESSAGE_ALLOCATIONS_MAX: f64 = 9.0;
+
+#[test]
+fn a_message_of_chat_allocates_little() {
+    let mut world = World::new();
+    let (from, sender) = world.chat("a");
+    let (to, receiver) = world.chat("b");
+    let mut sum = 0;
+    for id in 1..=WARM + ROUNDS {
+        let message = format!(
+            r#"{{"fromUserId":{sender},"toUserId":{receiver},"msgType":"Text","content":"hello","id":{id},"chatType":"Single"}}"#
+        );
+        let acknowledgement =
+            format!(r#"{{"msgType":"Ack","content":"{{\"srcId\":{id}}}","chatType":"Single"}}"#);
+        let mut made = 0;
+        for (at, frame) in [(from, &message), (to, &acknowledgement)] {
+            world.send(at, &text(frame));
+            made += world.turn();
+            match id {
+                // The writer loads what it does not know yet.
+                1 => world.settle(),
+                _ => world.commit(),
+            }
+            made += world.turn();
+            if at == from {
+                let (stored, push) = (world.receive(from), world.receive(to));
+                assert!(stored.contains(&format!(r#"srcId\":{id}}}"#)), "{stored}");
+                assert!(push.contains(&format!(r#""id":{id},"#)), "{push}");
+            }
+        }
+        sum += if id <= WARM { 0 } else { made };
+    }
+    let each = sum as f64 / ROUNDS as f64;
+    assert!(each <= CHAT_MESSAGE_ALLOCATIONS_MAX, "{each}");
 }

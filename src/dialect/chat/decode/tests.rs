@@ -61,7 +61,7 @@ fn usual_acknowledgements_are_read_in_short() {
         "{\n \"msgType\" : \"Ack\",\n \"content\" : \"srcId 7\"\n}\n",
     ];
     for frame in frames {
-        let content = plain::acknowledgement(frame.as_bytes());
+        let content = plain::acknowledgement(frame.as_bytes(), str::to_owned);
         assert!(content.is_some(), "{frame}");
         assert_eq!(decode(frame.as_bytes()), Asked::Acknowledge(7), "{frame}");
     }
