@@ -131,7 +131,7 @@ pub trait Endpoint: Sized {
     /// The deadline has come.
     fn handle_timeout(&mut self, _now_ms: u64, _context: &mut SocketContext<'_>) {}
 
-    /// Whether this socket is sent what [`Endpoint::encode_push`] makes of the event.
+    /// Whether this socket is sent what [`Endpoint::encode_push`] makes of the event. It sends nothing itself.
     fn pushes(&mut self, event: &Event, context: &mut SocketContext<'_>) -> bool;
 
     /// What the dialect's sockets are sent of an event, the same for all of them; `false` for nothing.

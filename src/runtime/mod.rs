@@ -2,8 +2,8 @@
 //! [`crate::media`] the only one that knows threads, files and clocks.
 //!
 //! Reading order: [`server`] (start and stop), [`event_loop`] (a shard's thread), [`shard`] (what it does in a turn), [`peers`] (its
-//! connections) and [`services`] (what it fetches for them), [`writer`], [`reader`]; then what they are made of, [`inbox`], [`work_queue`], [`credit`],
-//! [`shared`], [`sessions`], [`pushes`], [`clock`], [`socket`], [`slab`], [`wheel`].
+//! connections) and [`services`] (what it fetches for them), [`writer`], [`reader`]; then what they are made of, [`inbox`],
+//! [`work_queue`], [`credit`], [`shared`], [`sessions`], [`pushes`], [`clock`], [`socket`], [`slab`], [`wheel`].
 
 pub mod clock;
 mod credit;

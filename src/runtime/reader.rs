@@ -43,7 +43,7 @@ pub struct ReaderThread {
 }
 
 impl ReaderThread {
-    /// Runs until the queue is closed and empty.
+    /// Runs until the queue is closed and holds nothing for this reader.
     pub fn run(mut self) {
         while let Some(work) = self.queue.take(self.takes_heavy) {
             match work {

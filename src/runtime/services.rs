@@ -247,7 +247,8 @@ impl<T: Transport> Shard<T> {
     }
 
     /// Marks that find no room wait, within bounds, and outlive their connections. They have a credit of their own: however many there
-    /// are, nothing else is refused for their sake.
+    /// are, nothing else lacks room for their sake. What its connection says after it may overtake a mark that waits: neither looks at
+    /// what the other does.
     fn want_command(&mut self, call: CallKey, command: Command) {
         if command.is_mark() {
             let bytes = command.bytes();

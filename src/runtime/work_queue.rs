@@ -129,6 +129,9 @@ impl WorkQueue {
             waiting.is_waking = false;
             let next = waiting.next(takes_heavy, QUESTIONS_PER_SNAPSHOT_MAX);
             if next.is_some() || waiting.is_closed {
+                if takes_heavy && !waiting.heavy.is_empty() {
+                    self.all_round_readers.notify_one();
+                }
                 if !waiting.loads.is_empty() || !waiting.short.is_empty() {
                     self.wake_any(waiting);
                 }

@@ -229,9 +229,9 @@ impl WriterThread {
     }
 }
 
-/// A list for each shard, with room for its share of so many.
+/// A list for each shard, with room for its share of so many if there are more of them than shards.
 fn per_shard<T>(shards: usize, count: usize) -> Vec<Vec<T>> {
-    let room = count.div_ceil(shards.max(1));
+    let room = count / shards.max(1);
     (0..shards).map(|_| Vec::with_capacity(room)).collect()
 }
 

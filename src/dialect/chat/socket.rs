@@ -159,7 +159,7 @@ impl Endpoint for Chat {
                     let frames = &mut context.frames;
                     frames.text_with(&mut |out| encode::put_ack(out, &message, recipient));
                 }
-                self.record()
+                SocketStep::Done
             }
             (Next::Find(id), Outcome::Answer(Answer::Chat(answer))) => {
                 if let ChatAnswer::Rows(Some(rows)) = &*answer {

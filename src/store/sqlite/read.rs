@@ -66,7 +66,7 @@ const ASSIGNMENTS: &str = "SELECT visitor, agent, at FROM assignment WHERE visit
 const AGENT_VISITORS: &str = "SELECT count(*) FROM assignment WHERE agent = ?1 AND at >= ?2";
 const AGENT_LAST: &str = "SELECT max(at) FROM assignment WHERE agent = ?1";
 
-/// Every statement here, for the test that none of them scans a table.
+/// Every statement here that looks something up, for the test that none of them scans a table.
 #[cfg(test)]
 pub(super) const STATEMENTS: [&str; 17] = [
     COMMIT,
