@@ -129,14 +129,18 @@ fn marks() -> [Command; 3] {
     ]
 }
 
-/// A call wants a command; the calls that were refused.
-fn want(shard: &mut Shard<NoSocket>, number: u32, command: Command) -> Vec<u32> {
+/// The call `number` of a connection of the same number.
+fn call(number: u32) -> CallKey {
     let conn = Key {
         slot: number,
         generation: 0,
     };
-    let call = CallKey { conn, call: number };
-    shard.want(call, Wanted::Ask(Ask::Submit(command)));
+    CallKey { conn, call: number }
+}
+
+/// A call wants a command; the calls that were refused.
+fn want(shard: &mut Shard<NoSocket>, number: u32, command: Command) -> Vec<u32> {
+    shard.want(call(number), Wanted::Ask(Ask::Submit(command)));
     let refused = shard.delivered.drain(..).filter(|(_, delivered)| {
         matches!(
             delivered,
@@ -247,11 +251,7 @@ fn marks_wait_in_a_bound_of_bytes_whatever_became_of_their_connections() {
 fn what_reads_all_members_of_a_group_is_for_the_readers_of_much() {
     let readers = Arc::default();
     let (mut shard, _commands) = shard_with(&readers);
-    let conn = Key {
-        slot: 1,
-        generation: 0,
-    };
-    let call = CallKey { conn, call: 1 };
+    let call = call(1);
     let group = ConversationId(1);
     for query in [ChatQuery::Part(group, Slot(0)), ChatQuery::Members(group)] {
         shard.want(call, Wanted::Ask(Ask::Query(Query::Chat(query))));
@@ -267,11 +267,7 @@ fn what_reads_all_members_of_a_group_is_for_the_readers_of_much() {
 fn logins_wait_where_other_questions_are_refused() {
     let readers = Arc::default();
     let (mut shard, _commands) = shard_with(&readers);
-    let conn = Key {
-        slot: 1,
-        generation: 0,
-    };
-    let call = CallKey { conn, call: 1 };
+    let call = call(1);
     for waiting in 0..QUERIES_WAITING_MAX + 3 {
         let has_room = shard.readiness().reader_queue_below_mark;
         assert_eq!(has_room, waiting < QUERIES_WAITING_MAX);
